@@ -1,0 +1,136 @@
+"""An agent: a filter and a controller behind one policy interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array
+from pcctrl.controllers import ControlInfo, Controller
+from pcctrl.controllers.base import bounds, limited
+from pcctrl.filters import Belief, Info, Status
+
+__all__ = ["Agent", "AgentState", "Card", "Filter"]
+
+
+class Filter(Protocol):
+    """What an agent needs of a filter."""
+
+    def init(self, batch: tuple[int, ...] = ()) -> Belief:
+        """Return the prior at the first sample."""
+        ...
+
+    def update(self, belief: Belief, y: ArrayLike) -> tuple[Belief, Info]:
+        """Return the posterior after a sample."""
+        ...
+
+    def step(self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None) -> tuple[Belief, Info]:
+        """Predict one sample on under u, then update."""
+        ...
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a row in a table must say of an agent.
+
+    Args:
+        told: what it knows of the noise.
+        tuning: what it was tuned on, and how long.
+        lag: how many later samples its estimate waits for.
+    """
+
+    told: str
+    tuning: str = "none"
+    lag: int = 0
+
+
+class AgentState(NamedTuple):
+    """All that an agent remembers, as a value.
+
+    Args:
+        belief: after the last sample.
+        controller: the controller's memory.
+        action: the input now applied, or None before the first sample.
+        faults: how many decisions running were not finite.
+    """
+
+    belief: Belief
+    controller: Any
+    action: Array | None
+    faults: int
+
+
+class Agent:
+    """Estimates, then acts. `step` is pure; `reset` and `act` keep the state for those who want it kept.
+
+    An action is always finite and within the limits: where the controller's is not finite the last action is held once,
+    then the one nearest to 0 is taken. The filter sees the action that was really applied.
+
+    Args:
+        filter: from observations to a belief.
+        controller: from a belief to an input.
+        limits: (low, high) of the actions, each (p,).
+        card: what a comparison should state about it.
+
+    Raises:
+        ShapeError: the controller cannot read the filter's belief.
+    """
+
+    def __init__(self, filter: Filter, controller: Controller, limits: tuple[ArrayLike, ArrayLike], card: Card) -> None:
+        self.filter = filter
+        self.controller = controller
+        self.card = card
+        size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
+        self._low, self._high = bounds(limits, size)
+        self.reset()
+
+    def init(self, batch: tuple[int, ...] = ()) -> AgentState:
+        """Return the state before the first sample, for a batch of leading dimensions."""
+        return AgentState(self.filter.init(batch), self.controller.init(batch), None, 0)
+
+    def step(
+        self, state: AgentState, obs: ArrayLike, goal: ArrayLike | None = None
+    ) -> tuple[AgentState, Array, Info, ControlInfo]:
+        """Return the next state, the action (..., p), what the sample said and what the action was made of.
+
+        Args:
+            state: from `init` or the last step.
+            obs: sensor readings (..., m); NaN is a missing one.
+            goal: passed to the controller.
+        """
+        if state.action is None:
+            belief, info = self.filter.update(state.belief, obs)
+        else:
+            belief, info = self.filter.step(state.belief, obs, state.action)
+        memory, u, decision = self.controller.act(state.controller, belief, goal)
+        action, faults = limited(u, self._low, self._high), 0
+        if not np.isfinite(action.sum()):
+            finite = np.isfinite(action)
+            rest = limited(np.zeros_like(self._low), self._low, self._high)
+            held = rest if state.action is None or state.faults else state.action
+            action, faults, memory = np.where(finite, action, held), state.faults + 1, state.controller
+        return AgentState(belief, memory, action, faults), action, info, decision
+
+    def reset(self, seed: int | None = None) -> None:  # noqa: ARG002
+        """Forget all. The agents here draw no random numbers; ``seed`` is for those that do."""
+        self.state = self.init()
+        self.info: Info | None = None
+        self.decision: ControlInfo | None = None
+
+    def act(self, obs: ArrayLike, goal: ArrayLike | None = None) -> Array:
+        """Return the action (p,) for one observation (m,), remembering it."""
+        self.state, action, self.info, self.decision = self.step(self.state, obs, goal)
+        return action
+
+    @property
+    def belief(self) -> Belief:
+        """The current belief."""
+        return self.state.belief
+
+    @property
+    def status(self) -> Status:
+        """How the last sample was used; `Status.OK` before the first."""
+        return Status.OK if self.info is None else Status(int(self.info.status))

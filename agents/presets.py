@@ -1,0 +1,87 @@
+"""Agents by name, built for an environment's task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from pcctrl.agents.agent import Agent, Card
+from pcctrl.arrays import choose
+from pcctrl.controllers import LQR, ExpectedFreeEnergy
+from pcctrl.errors import ModelError
+from pcctrl.filters import KalmanFilter, PCFilter, Readings
+from pcctrl.models import Task
+from pcctrl.tuning import lqg_loop, pid_loop, tune_lqg, tune_pid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PRESETS", "describe", "make", "task_of"]
+
+
+def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
+    """Return the preset agent ``name`` for the task of an environment behind `Sensors`, or for a `Task`.
+
+    Raises:
+        UnknownNameError: no such preset; see `PRESETS`.
+        ModelError: the environment has no task, or its model cannot be estimated or controlled.
+    """
+    build = PRESETS[choose("agent", name, PRESETS)]
+    return build(env if isinstance(env, Task) else task_of(env))
+
+
+def task_of(env: gym.Env[Any, Any]) -> Task:
+    """Return the task of an environment.
+
+    Raises:
+        ModelError: it has none.
+    """
+    try:
+        task = env.get_wrapper_attr("task")()
+    except AttributeError:
+        raise ModelError(
+            name="env", expected="an environment behind pcctrl.envs.Sensors with a linear model", received=env
+        ) from None
+    if not isinstance(task, Task):
+        raise ModelError(
+            name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__
+        )
+    return task
+
+
+def describe(name: str) -> str:
+    """Return one line on the preset ``name``."""
+    return (PRESETS[choose("agent", name, PRESETS)].__doc__ or "").partition("\n")[0]
+
+
+def _aif(task: Task) -> Agent:
+    """Predictive-coding filter in generalised coordinates, acting on expected free energy."""
+    order = 4
+    limits = (task.low, task.high)
+    controller = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, order, limits)
+    return Agent(PCFilter(task.model, order), controller, limits, Card("noise known, with its colour"))
+
+
+def _lqg(task: Task) -> Agent:
+    """Kalman filter and LQR, told every variance and that all noise is white."""
+    limits = (task.low, task.high)
+    controller = LQR(task.model, task.state_weight, task.action_weight, limits)
+    return Agent(KalmanFilter(task.model), controller, limits, Card("noise variances known, taken for white"))
+
+
+def _lqg_tuned(task: Task) -> Agent:
+    """Kalman filter and LQR, tuned over Q, R of each sensor and rho for the very noise at hand."""
+    tuned = tune_lqg(task)
+    card = Card("tuned on the true noise", f"Q, R, ρ: {tuned.budget()}")
+    return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
+
+
+def _pid(task: Task) -> Agent:
+    """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
+    tuned = tune_pid(task)
+    card = Card("tuned on the true noise", f"gains, τ: {tuned.budget()}")
+    return Agent(Readings(task.model), pid_loop(task, tuned.values), (task.low, task.high), card)
+
+
+PRESETS: dict[str, Callable[[Task], Agent]] = {"aif": _aif, "lqg": _lqg, "lqg-tuned": _lqg_tuned, "pid": _pid}

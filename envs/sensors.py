@@ -1,0 +1,157 @@
+"""Real sensors for any Gymnasium environment: coloured noise, bias, dropout and delay, in SI units and seconds."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, positive
+from pcctrl.errors import ModelError, ParameterError, ShapeError
+from pcctrl.models import Task
+from pcctrl.noise import Noise, NoiseStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Sensors"]
+
+_BLOCK = 256
+
+
+class Sensors(gym.Wrapper[Array, Any, Array, Any]):
+    """Gives the observations of an environment the imperfections of real sensors; the truth is ``info["state"]``.
+
+    A reading is the true value ``delay`` seconds ago, plus ``bias``, plus noise; or NaN, with probability ``dropout``,
+    which is how filters here are told of a missing sample. Noise is drawn from the seed of ``reset`` alone, whatever
+    the actions, so agents can be compared on the same realisation.
+
+    Args:
+        env: an environment with a one-dimensional box of m observations.
+        noise: one for all readings, or one each, or None.
+        bias: (m,) or one number, in the unit of the reading.
+        dropout: probability that a sample is missing, (m,) or one number, at least 0 and below 1.
+        delay: seconds, (m,) or one number, rounded to whole samples.
+        dt: sample time in seconds; by default the environment's own ``dt``.
+
+    Raises:
+        ShapeError: the observation is no vector, or an argument does not fit it.
+        ParameterError: a probability, delay or dt out of range.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        noise: Noise | Sequence[Noise] | None = None,
+        *,
+        bias: ArrayLike = 0.0,
+        dropout: ArrayLike = 0.0,
+        delay: ArrayLike = 0.0,
+        dt: float | None = None,
+    ) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, Box) or len(space.shape) != 1:
+            raise ShapeError(name="env", expected="a one-dimensional Box of observations", received=space)
+        m = space.shape[0]
+        self.noise: tuple[Noise, ...] = (noise,) * m if isinstance(noise, Noise) else tuple(noise or ())
+        if self.noise and len(self.noise) != m:
+            raise ShapeError(name="noise", expected=f"{m} noise objects", received=len(self.noise))
+        for i, one in enumerate(self.noise):
+            if one.density > 0.0:
+                raise ParameterError(name=f"noise[{i}]", expected="White(std=…) or a coloured noise", received=one)
+        self.bias = _per_reading("bias", bias, m)
+        self.dropout = _per_reading("dropout", dropout, m)
+        if (self.dropout < 0.0).any() or (self.dropout >= 1.0).any():
+            raise ParameterError(
+                name="dropout", expected="probabilities of at least 0 and below 1", received=self.dropout
+            )
+        delays = _per_reading("delay", delay, m)
+        if (delays < 0.0).any():
+            raise ParameterError(name="delay", expected="seconds, at least 0", received=delays)
+        self._dt = positive("dt", self._sample_time(env) if dt is None else dt)
+        self._lag = np.rint(delays / self._dt).astype(int)
+        self.observation_space = Box(-np.inf, np.inf, (m,), np.float64)
+        self._rng = np.random.default_rng()
+        self._history: deque[Array] = deque(maxlen=int(self._lag.max(initial=0)) + 1)
+        self._streams: list[NoiseStream] = []
+        self._drawn = np.zeros((0, m))
+        self._row = 0
+
+    def task(self) -> Task:
+        """Return the regulation task with the noise of these sensors told; bias and delay are not.
+
+        Raises:
+            ModelError: the environment has no task, or a sensor is noise-free.
+        """
+        build = getattr(self.unwrapped, "task", None)
+        if build is None:
+            raise ModelError(
+                name="env",
+                expected="an environment with a linear model (pcctrl list)",
+                received=type(self.unwrapped).__name__,
+            )
+        if not self.noise:
+            raise ModelError(name="noise", expected="a noise for every sensor", received="none")
+        task = build(self.noise)
+        if not isinstance(task, Task):
+            raise ModelError(
+                name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__
+            )
+        return task
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Reset the environment and draw new noise; see `gymnasium.Env.reset`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        if seed is not None:
+            # A stream of its own: the environment's generator is seeded with the same number.
+            self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        noise_rng, self._drop_rng = self._rng.spawn(2)
+        self._streams = [n.stream(noise_rng, self._dt, sensor=True) for n in self.noise]
+        self._drawn, self._row = np.zeros((0, len(self.bias))), 0
+        self._history.clear()
+        return self._read(observation), self._told(observation, info)
+
+    def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
+        """Step the environment and read its sensors; see `gymnasium.Env.step`."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._read(observation), reward, terminated, truncated, self._told(observation, info)
+
+    def _read(self, clean: Array) -> Array:
+        self._history.appendleft(np.array(clean, dtype=np.float64))
+        latest = len(self._history) - 1
+        value = np.array([self._history[min(lag, latest)][i] for i, lag in enumerate(self._lag)])
+        value += self.bias
+        if self._streams:
+            if self._row == len(self._drawn):
+                self._drawn = np.stack([s.draw(_BLOCK) for s in self._streams], axis=-1)
+                self._row = 0
+            value += self._drawn[self._row]
+            self._row += 1
+        if self.dropout.any():
+            value[self._drop_rng.random(len(value)) < self.dropout] = np.nan
+        return value
+
+    @staticmethod
+    def _told(clean: Array, info: dict[str, Any]) -> dict[str, Any]:
+        return {"state": np.array(clean, dtype=np.float64), **info}
+
+    @staticmethod
+    def _sample_time(env: gym.Env[Any, Any]) -> float:
+        dt = getattr(env.unwrapped, "dt", None)
+        if dt is None:
+            raise ParameterError(
+                name="dt",
+                expected="the sample time in seconds, since the environment does not state one",
+                received=None,
+            )
+        return float(dt)
+
+
+def _per_reading(name: str, value: ArrayLike, size: int) -> Array:
+    array = np.asarray(value, dtype=np.float64)
+    return as_array(name, np.broadcast_to(array, (size,)) if array.ndim == 0 else array, (size,))

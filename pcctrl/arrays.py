@@ -1,0 +1,111 @@
+"""Checked arrays: every public argument becomes a read-only float64 array here, or an error that names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pcctrl.errors import ParameterError, ShapeError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["Array", "as_array", "as_covariance", "as_names", "choose", "non_negative", "positive"]
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+def as_array(name: str, value: ArrayLike, shape: Sequence[int | str]) -> Array:
+    """Return ``value`` as a read-only float64 array of the given shape.
+
+    Args:
+        name: what to call it in an error.
+        value: anything NumPy reads as real numbers; it is copied.
+        shape: one entry a dimension; an integer must match, a string (``"n"``) is free and only names the dimension.
+
+    Raises:
+        ShapeError: not numeric, or another shape.
+        ParameterError: an entry is NaN or infinite.
+    """
+    expected = "a finite array of shape (" + ", ".join(str(s) for s in shape) + ")"
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None
+    fits = array.ndim == len(shape) and all(
+        isinstance(want, str) or want == have for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(name=name, expected=expected, received=f"shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ParameterError(
+            name=name, expected=expected, received=f"{np.count_nonzero(~np.isfinite(array))} non-finite entries"
+        )
+    array.flags.writeable = False
+    return array
+
+
+def as_covariance(name: str, value: ArrayLike, size: int, *, definite: bool = False) -> Array:
+    """Return a read-only symmetric positive semi-definite (or, if ``definite``, definite) matrix of shape (size, size).
+
+    Raises:
+        ShapeError: another shape.
+        ParameterError: asymmetric, or an eigenvalue below zero (or not above it) to rounding.
+    """
+    matrix = as_array(name, value, (size, size))
+    scale = float(np.abs(matrix).max(initial=0.0))
+    if np.abs(matrix - matrix.T).max(initial=0.0) > 1e-9 * scale:
+        raise ParameterError(name=name, expected="a symmetric matrix", received="an asymmetric one")
+    least = float(np.linalg.eigvalsh(matrix)[0]) if size else np.inf
+    if definite and least <= 0.0:
+        raise ParameterError(name=name, expected="a positive definite matrix", received=f"least eigenvalue {least:.3g}")
+    if least < -1e-9 * scale:
+        raise ParameterError(
+            name=name, expected="a positive semi-definite matrix", received=f"least eigenvalue {least:.3g}"
+        )
+    return matrix
+
+
+def positive(name: str, value: float) -> float:
+    """Return ``value`` as a float, which must be finite and above zero, else raise `ParameterError`."""
+    number = _number(name, value, "a positive finite number")
+    if not (np.isfinite(number) and number > 0.0):
+        raise ParameterError(name=name, expected="a positive finite number", received=number)
+    return number
+
+
+def non_negative(name: str, value: float) -> float:
+    """Return ``value`` as a float, which must be finite and at least zero, else raise `ParameterError`."""
+    number = _number(name, value, "a finite number of at least 0")
+    if not (np.isfinite(number) and number >= 0.0):
+        raise ParameterError(name=name, expected="a finite number of at least 0", received=number)
+    return number
+
+
+def as_names(name: str, value: Iterable[str] | None, prefix: str, count: int) -> tuple[str, ...]:
+    """Return ``count`` distinct names: those given, or ``prefix0``, ``prefix1``, ….
+
+    Raises:
+        ShapeError: another number of names, or repeated ones.
+    """
+    names = tuple(f"{prefix}{i}" for i in range(count)) if value is None else tuple(str(v) for v in value)
+    if len(names) != count or len(set(names)) != count:
+        raise ShapeError(name=name, expected=f"{count} distinct names", received=names)
+    return names
+
+
+def choose(name: str, value: str, options: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``options``, else raise `UnknownNameError` listing them."""
+    known = tuple(options)
+    if value not in known:
+        raise UnknownNameError(name=name, expected="one of " + ", ".join(known), received=repr(value))
+    return value
+
+
+def _number(name: str, value: float, expected: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ParameterError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None

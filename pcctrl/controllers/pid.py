@@ -1,0 +1,106 @@
+"""PID control of the sensors themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, non_negative, positive
+from pcctrl.controllers.base import ControlInfo, bounds, limited
+from pcctrl.errors import ShapeError
+from pcctrl.filters import Belief
+
+__all__ = ["PID", "PIDState"]
+
+
+class PIDState(NamedTuple):
+    """Memory of a PID: integral of the error (..., m), filtered derivative (..., m), last reading or None."""
+
+    integral: Array
+    derivative: Array
+    reading: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class PID:
+    r"""Proportional-integral-derivative control with a filtered derivative and clamped integration.
+
+    .. math:: u = K_p e + K_i \int e - K_d \dot y_f,\qquad e = \text{goal} - y
+
+    The derivative acts on the reading, through a first-order filter of time constant ``tau``; while the output is at a
+    limit the integral stands still. It reads the first m entries of a belief, so that it runs on `filters.Readings`.
+    Source: Åström & Hägglund, Advanced PID Control, 2006.
+
+    Args:
+        kp: (p, m) gain on the error of each sensor.
+        ki: (p, m) gain on its integral, 1/s.
+        kd: (p, m) gain on its rate, s.
+        dt: sample time in seconds.
+        tau: time constant of the derivative filter in seconds, 0 for none.
+        limits: (low, high) of the input, each one number or (p,).
+        goal: (m,) readings to hold, zeros by default.
+
+    Raises:
+        ShapeError, ParameterError: a gain, limit or time of the wrong shape or sign.
+    """
+
+    kp: ArrayLike
+    ki: ArrayLike
+    kd: ArrayLike
+    dt: float
+    tau: float = 0.0
+    limits: tuple[ArrayLike, ArrayLike] | None = None
+    goal: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        kp = as_array("kp", self.kp, ("p", "m"))
+        p, m = kp.shape
+        low, high = bounds(self.limits, p)
+        checked = {
+            "kp": kp,
+            "ki": as_array("ki", self.ki, (p, m)),
+            "kd": as_array("kd", self.kd, (p, m)),
+            "dt": positive("dt", self.dt),
+            "tau": non_negative("tau", self.tau),
+            "limits": (low, high),
+            "goal": as_array("goal", np.zeros(m) if self.goal is None else self.goal, (m,)),
+        }
+        for key, value in checked.items():
+            object.__setattr__(self, key, value)
+
+    def init(self, batch: tuple[int, ...] = ()) -> PIDState:
+        """Return an empty memory."""
+        m = np.shape(self.kp)[1]
+        return PIDState(np.zeros((*batch, m)), np.zeros((*batch, m)), None)
+
+    def act(
+        self, state: PIDState, belief: Belief, goal: ArrayLike | None = None
+    ) -> tuple[PIDState, Array, ControlInfo]:
+        """Return the new memory, the input within the limits (..., p), and what it was made of.
+
+        Args:
+            state: from `init` or the last call.
+            belief: whose first m entries are the readings.
+            goal: readings to hold (..., m), the configured ones by default.
+
+        Raises:
+            ShapeError: the belief has fewer entries than there are gains.
+        """
+        kp, ki, kd = np.asarray(self.kp), np.asarray(self.ki), np.asarray(self.kd)
+        m = kp.shape[1]
+        y = belief.state[..., :m]
+        if y.shape[-1] != m:
+            raise ShapeError(name="belief", expected=f"at least {m} readings", received=f"{y.shape[-1]}")
+        error = np.asarray(self.goal if goal is None else goal, dtype=np.float64) - y
+        integral = state.integral + error * self.dt
+        keep = self.tau / (self.tau + self.dt)
+        rate = 0.0 if state.reading is None else (y - state.reading) / self.dt
+        derivative = keep * state.derivative + (1.0 - keep) * rate
+        unlimited = error @ kp.T + integral @ ki.T - derivative @ kd.T
+        u = limited(unlimited, *bounds(self.limits, len(kp)))
+        saturated = (u != unlimited).any(axis=-1, keepdims=True)
+        integral = np.where(saturated, state.integral, integral)
+        return PIDState(integral, derivative, y), u, ControlInfo(unlimited, np.zeros_like(u))

@@ -1,0 +1,31 @@
+"""Evaluation: rollouts, metrics, paired statistics, result files and exact performance of linear loops."""
+
+from pcctrl.evaluation.compare import Comparison, compare, versions
+from pcctrl.evaluation.exact import Compensator, closed_loop_cost, fold, fold_pid
+from pcctrl.evaluation.limit import SampleCovariance, impulse_response, sample_covariance
+from pcctrl.evaluation.metrics import Interval, Row, Summary, interval, score, summarise
+from pcctrl.evaluation.results import Results
+from pcctrl.evaluation.rollout import Episode, Policy, rollout
+
+__all__ = [
+    "Comparison",
+    "Compensator",
+    "Episode",
+    "Interval",
+    "Policy",
+    "Results",
+    "Row",
+    "SampleCovariance",
+    "Summary",
+    "closed_loop_cost",
+    "compare",
+    "fold",
+    "fold_pid",
+    "impulse_response",
+    "interval",
+    "rollout",
+    "sample_covariance",
+    "score",
+    "summarise",
+    "versions",
+]

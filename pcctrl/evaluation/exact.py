@@ -1,0 +1,103 @@
+r"""Exact performance of linear loops: what Monte Carlo cannot resolve.
+
+A linear agent is a compensator :math:`s_{k+1} = A s_k + B y_k`, :math:`u_k = C s_k + D y_k`. Closed around a joint
+model its stationary covariance, and so its cost, solves a Lyapunov equation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcctrl.arrays import Array
+from pcctrl.errors import ModelError
+from pcctrl.linalg import spectral_radius, stationary_covariance
+
+if TYPE_CHECKING:
+    from pcctrl.controllers import PID
+    from pcctrl.filters import LinearFilter
+    from pcctrl.models import JointModel
+
+__all__ = ["Compensator", "closed_loop", "closed_loop_cost", "fold", "fold_pid"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compensator:
+    """A linear output feedback with state s (q,), input y (m,) and output u (p,), about the operating point."""
+
+    A: Array
+    B: Array
+    C: Array
+    D: Array
+
+
+def fold(filter_: LinearFilter, gain: Array) -> Compensator:
+    """Fold a steady filter and a feedback u = −gain μ into one compensator on s = μ⁻.
+
+    Args:
+        filter_: with N joint states.
+        gain: (p, N), or narrower if it reads only the first of them.
+
+    Raises:
+        ModelError: the model has a feedthrough D, which would need the last input as a further state.
+    """
+    joint, K = filter_.joint, filter_.steady.gain
+    if joint.D.any():
+        raise ModelError(name="model", expected="no feedthrough D", received="a model with D")
+    gain = np.hstack([gain, np.zeros((len(gain), joint.size - gain.shape[1]))])
+    closed = joint.F - joint.B @ gain
+    keep = np.eye(joint.size) - K @ joint.C
+    return Compensator(A=closed @ keep, B=closed @ K, C=-gain @ keep, D=-gain @ K)
+
+
+def fold_pid(pid: PID) -> Compensator:
+    """Return the compensator of a PID away from its limits, on s = (integral, derivative, last reading)."""
+    kp, ki, kd = np.asarray(pid.kp), np.asarray(pid.ki), np.asarray(pid.kd)
+    m = kp.shape[1]
+    # An integral that nothing reads would be a mode at 1 of its own.
+    used = np.flatnonzero(ki.any(axis=0))
+    k, eye = len(used), np.eye(m)
+    keep = pid.tau / (pid.tau + pid.dt)
+    blend = (1.0 - keep) / pid.dt
+    A, B = np.zeros((k + 2 * m, k + 2 * m)), np.zeros((k + 2 * m, m))
+    A[:k, :k], B[:k] = np.eye(k), -pid.dt * eye[used]
+    A[k : k + m, k : k + m], A[k : k + m, k + m :], B[k : k + m] = keep * eye, -blend * eye, blend * eye
+    B[k + m :] = eye
+    readout = np.hstack([ki[:, used], -kd, np.zeros_like(kp)])
+    return Compensator(A=A, B=B, C=readout @ A, D=readout @ B - kp)
+
+
+def closed_loop(truth: JointModel, compensator: Compensator) -> tuple[Array, Array]:
+    """Return the transition and noise covariance of [joint state; s] of ``truth`` under ``compensator``."""
+    N, q = truth.size, len(compensator.A)
+    F = np.block(
+        [
+            [truth.F + truth.B @ compensator.D @ truth.C, truth.B @ compensator.C],
+            [compensator.B @ truth.C, compensator.A],
+        ]
+    )
+    entry = np.vstack([truth.B @ compensator.D, compensator.B])
+    Q = entry * truth.R @ entry.T
+    Q[:N, :N] += truth.Q
+    return F.reshape(N + q, N + q), Q
+
+
+def closed_loop_cost(truth: JointModel, compensator: Compensator, weight: Array, rho: Array) -> float:
+    """Return the stationary mean of xᵀWx + uᵀρu a sample, exactly; infinite if the loop is unstable.
+
+    Args:
+        truth: the joint model that the loop really runs on.
+        compensator: the agent.
+        weight: W (n, n).
+        rho: ρ (p, p).
+    """
+    F, Q = closed_loop(truth, compensator)
+    if spectral_radius(F) >= 1.0 - 1e-9:
+        return float(np.inf)
+    P = stationary_covariance(F, Q)
+    n = truth.plant
+    readout = np.hstack([compensator.D @ truth.C, compensator.C])
+    action = readout @ P @ readout.T + compensator.D * truth.R @ compensator.D.T
+    return float(np.trace(weight @ P[:n, :n]) + np.trace(rho @ action))

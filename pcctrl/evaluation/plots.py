@@ -1,0 +1,158 @@
+"""Pictures of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pcctrl.evaluation.metrics import Row, Summary
+    from pcctrl.evaluation.rollout import Episode
+
+__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview"]
+
+_SHOWN = 200
+_COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#999999", "#009e73", "#cc79a7", "#56b4e9", "#000000")
+
+
+def plot_estimates(path: Path, episodes: Mapping[str, Episode], states: Sequence[str]) -> None:
+    """Write truth and estimate ± 2σ of every state (row) for every agent that estimates (column)."""
+    shown = {n: e for n, e in episodes.items() if np.isfinite(e.estimate).any()}
+    if not shown:
+        return
+    figure, axes = _grid(len(states), len(shown))
+    for column, (name, e) in enumerate(shown.items()):
+        t = np.arange(len(e.cost))[:_SHOWN] * e.dt
+        for row, state in enumerate(states):
+            _band(axes[row][column], t, e, row)
+            axes[row][0].set_ylabel(state)
+        axes[0][column].set_title(name)
+        axes[-1][column].set_xlabel("time [s]")
+    axes[0][0].legend(fontsize=7)
+    _write(figure, path)
+
+
+def plot_innovations(path: Path, episodes: Mapping[str, Episode], sensors: Sequence[str]) -> None:
+    """Write the innovations of every sensor (row) with the ± 2σ that each filter (column) expects of them."""
+    shown = {n: e for n, e in episodes.items() if np.isfinite(e.innovation).any()}
+    if not shown:
+        return
+    figure, axes = _grid(len(sensors), len(shown), share=False)
+    for column, (name, e) in enumerate(shown.items()):
+        t = np.arange(len(e.cost)) * e.dt
+        for row, sensor in enumerate(sensors):
+            axis = axes[row][column]
+            bound = 2.0 * e.innovation_std[:, row]
+            axis.plot(t, e.innovation[:, row], ".", ms=2, color=_COLOURS[0])
+            axis.plot(t, bound, "k-", t, -bound, "k-", lw=0.8)
+            # The first samples are expected to surprise: let the later ones set the scale.
+            reach = 1.2 * max(np.nanquantile(np.abs(e.innovation[:, row]), 0.999), np.nanmedian(bound))
+            axis.set_ylim(-reach, reach)
+            inside = np.mean(np.abs(e.innovation[:, row])[np.isfinite(e.innovation[:, row])] < np.nanmean(bound))
+            axis.set_title(f"{name}: {inside:.0%} within 2σ (95 % expected)", fontsize=8)
+            axes[row][0].set_ylabel(f"innovation of {sensor}")
+        axes[-1][column].set_xlabel("time [s]")
+    _write(figure, path)
+
+
+def plot_costs(path: Path, episodes: Mapping[str, Episode]) -> None:
+    """Write the running mean of the cost of every agent's kept episode."""
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    axis = figure.subplots()
+    for colour, (name, e) in zip(_cycle(len(episodes)), episodes.items(), strict=True):
+        t = np.arange(1, len(e.cost) + 1)
+        axis.plot(t * e.dt, np.cumsum(e.cost) / t, color=colour, label=name + (" (failed)" if e.failed else ""))
+    axis.set(xlabel="time [s]", ylabel="mean cost a sample until then", yscale="log")
+    axis.legend()
+    _write(figure, path)
+
+
+def plot_overview(
+    path: Path,
+    title: str,
+    episodes: Mapping[str, Episode],
+    summaries: Mapping[str, Summary],
+    rows: Mapping[str, Sequence[Row]],
+    state: int,
+    label: str,
+) -> None:
+    """Write the picture that tells the whole: one state's truth and estimate, and the costs with their intervals.
+
+    Args:
+        path: PNG file.
+        title: above it.
+        episodes: the kept episode of each agent.
+        summaries: by agent.
+        rows: by agent, for the points behind the means.
+        state: index of the state shown.
+        label: its name.
+    """
+    shown = [n for n, e in episodes.items() if np.isfinite(e.estimate).any()][:2]
+    figure = Figure(figsize=(11.0, 4.4), layout="constrained")
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1.25, 1.0))).flat
+    axes = np.atleast_1d(left.subplots(max(len(shown), 1), 1, sharex=True))
+    for axis, name in zip(axes, shown, strict=False):
+        e = episodes[name]
+        _band(axis, np.arange(len(e.cost))[:_SHOWN] * e.dt, e, state)
+        error = np.sqrt(np.mean(np.square(e.estimate - e.state)[:, state]))
+        axis.set_title(f"{name}: {label}, RMSE {error:.3g}", fontsize=9)
+        reach = 1.6 * max(np.abs(e.state[:_SHOWN, state]).max(), np.abs(e.estimate[:_SHOWN, state]).max(), 1e-9)
+        axis.set_ylim(-reach, reach)
+    axes[0].legend(fontsize=7, loc="upper right", ncols=3)
+    axes[-1].set_xlabel("time [s]")
+    _cost_points(right.subplots(), summaries, rows)
+    figure.suptitle(title, fontsize=10)
+    _write(figure, path)
+
+
+def _cost_points(axis: Axes, summaries: Mapping[str, Summary], rows: Mapping[str, Sequence[Row]]) -> None:
+    rng = np.random.default_rng(0)
+    for height, (colour, (name, s)) in enumerate(zip(_cycle(len(summaries)), summaries.items(), strict=True)):
+        costs = np.array([r.cost for r in rows[name]])
+        axis.plot(costs, height + rng.uniform(-0.22, 0.22, len(costs)), ".", ms=3, alpha=0.35, color=colour)
+        span = [[s.cost.mean - s.cost.low], [s.cost.high - s.cost.mean]]
+        axis.errorbar(s.cost.mean, height, xerr=span, fmt="o", color="black", capsize=4)
+        axis.annotate(f"{s.cost.mean:.3g}", (s.cost.mean, height - 0.3), ha="center", va="bottom", fontsize=8)
+    axis.set_yticks(range(len(summaries)), [_tick(n, s) for n, s in summaries.items()])
+    axis.set_ylim(len(summaries) - 0.5, -0.7)
+    axis.set(xscale="log", xlabel="cost a sample (each seed; mean and 95 % interval)")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_xlim()
+    ticks = [t for t in _round_numbers(low, high) if low <= t <= high]
+    axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    return [m * 10.0**d for d in decades for m in (1, 1.5, 2, 3, 4, 5, 7)]
+
+
+def _tick(name: str, summary: Summary) -> str:
+    return name + (f"\n{summary.failures} of {summary.seeds} failed" if summary.failures else "")
+
+
+def _band(axis: Axes, t: np.ndarray, e: Episode, i: int) -> None:
+    mean, std = e.estimate[: len(t), i], e.estimate_std[: len(t), i]
+    axis.fill_between(t, mean - 2.0 * std, mean + 2.0 * std, color=_COLOURS[0], alpha=0.2, lw=0, label="± 2σ")
+    axis.plot(t, mean, color=_COLOURS[0], lw=1.2, label="estimate")
+    axis.plot(t, e.state[: len(t), i], color="black", lw=0.9, label="truth")
+
+
+def _grid(rows: int, columns: int, *, share: bool = True) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(3.4 * columns + 0.8, 1.7 * rows + 0.8), layout="constrained")
+    return figure, figure.subplots(rows, columns, sharex=True, sharey="row" if share else False, squeeze=False)
+
+
+def _cycle(count: int) -> list[str]:
+    return [_COLOURS[i % len(_COLOURS)] for i in range(count)]
+
+
+def _write(figure: Figure, path: Path) -> None:
+    figure.savefig(path)

@@ -1,0 +1,142 @@
+"""One episode of a policy in an environment, recorded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pcctrl.arrays import Array
+from pcctrl.errors import ParameterError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pcctrl.filters import Belief, Info
+
+__all__ = ["Episode", "Policy", "rollout"]
+
+
+class Policy(Protocol):
+    """What a rollout needs: `agents.Agent` has it."""
+
+    info: Info | None
+
+    @property
+    def belief(self) -> Belief:
+        """The current belief."""
+        ...
+
+    def reset(self, seed: int | None = None) -> None:
+        """Forget the last episode."""
+        ...
+
+    def act(self, obs: ArrayLike) -> Array:
+        """Return the action for an observation."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """A recorded episode of T samples, T less than asked for where the plant failed.
+
+    Args:
+        dt: sample time in seconds.
+        failed: whether the environment terminated.
+        state: (T, n) true state when the sample was taken.
+        observation: (T, m) what the sensors read; NaN is missing.
+        estimate: (T, n) mean of the belief, NaN if the agent makes no estimate of the state.
+        estimate_std: (T, n) its standard deviation.
+        innovation: (T, m).
+        innovation_std: (T, m) expected of it.
+        nis: (T,) normalised innovation squared.
+        status: (T,) of `filters.Status`.
+        action: (T, p) as applied.
+        cost: (T,) of state and action.
+        step_us: (T,) microseconds that the decision took.
+    """
+
+    dt: float
+    failed: bool
+    state: Array
+    observation: Array
+    estimate: Array
+    estimate_std: Array
+    innovation: Array
+    innovation_std: Array
+    nis: Array
+    status: NDArray[np.int64]
+    action: Array
+    cost: Array
+    step_us: Array
+
+    def save(self, path: Path) -> None:
+        """Write the episode as a compressed NumPy archive."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Episode:
+        """Read an episode written by `save`."""
+        with np.load(path, allow_pickle=False) as archive:
+            data: dict[str, Any] = {f.name: archive[f.name] for f in fields(cls)}
+        return cls(**{**data, "dt": float(data["dt"]), "failed": bool(data["failed"])})
+
+
+def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) -> Episode:
+    """Run ``policy`` in ``env`` for at most ``steps`` samples and record it.
+
+    Args:
+        env: whose ``info`` has the true ``state`` and ``cost`` (`envs.Sensors`); without a cost it is −reward.
+        policy: reset before the episode.
+        steps: at least 1.
+        seed: of the environment's reset, and so of all noise.
+
+    Raises:
+        ParameterError: ``steps`` is below 1.
+    """
+    if steps < 1:
+        raise ParameterError(name="steps", expected="at least 1", received=steps)
+    observation, info = env.reset(seed=seed)
+    policy.reset(seed)
+    rows: dict[str, list[Any]] = {f.name: [] for f in fields(Episode) if f.name not in ("dt", "failed")}
+    failed = False
+    for _ in range(steps):
+        state = info["state"]
+        start = time.perf_counter_ns()
+        action = policy.act(observation)
+        elapsed = 1e-3 * (time.perf_counter_ns() - start)
+        _record(rows, policy, state, observation, action)
+        rows["step_us"].append(elapsed)
+        observation, reward, failed, truncated, info = env.step(action)
+        rows["cost"].append(info.get("cost", -float(reward)))
+        if failed or truncated:
+            break
+    data: dict[str, Any] = {key: np.array(value) for key, value in rows.items()}
+    return Episode(dt=float(env.get_wrapper_attr("dt")), failed=bool(failed), **data)
+
+
+def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observation: Array, action: Array) -> None:
+    belief, info = policy.belief, policy.info
+    estimates = belief.state.shape == state.shape and info is not None
+    unknown = np.full(state.shape, np.nan)
+    rows["state"].append(state)
+    rows["observation"].append(observation)
+    rows["action"].append(action)
+    rows["estimate"].append(belief.state if estimates else unknown)
+    rows["estimate_std"].append(belief.std if estimates else unknown)
+    if info is None or not estimates:
+        nothing = np.full(observation.shape, np.nan)
+        innovation, innovation_std, nis, status = nothing, nothing, np.nan, 0
+    else:
+        innovation = np.where(np.isnan(observation), np.nan, info.innovation)
+        innovation_std = np.sqrt(np.diagonal(info.innovation_covariance, axis1=-2, axis2=-1))
+        nis, status = float(info.nis), int(info.status)
+    rows["innovation"].append(innovation)
+    rows["innovation_std"].append(innovation_std)
+    rows["nis"].append(nis)
+    rows["status"].append(status)

@@ -1,0 +1,121 @@
+"""What filters pass around: a belief, what was learned from a sample, and the estimate of a whole recording."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcctrl.arrays import Array
+from pcctrl.free_energy import Correction, minimum
+
+__all__ = ["Belief", "Estimate", "Info", "Status"]
+
+
+class Status(enum.IntEnum):
+    """How a sample was used; data never raises."""
+
+    OK = 0
+    PARTIAL = 1
+    """Some sensors were missing; the others were used."""
+    BLIND = 2
+    """No sensor was there: prediction only."""
+    DIVERGED = 3
+    """The belief was no longer finite and has been reset to the prior."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belief:
+    """A Gaussian belief over the joint state; leading dimensions are a batch.
+
+    Args:
+        mean: (..., N), physical states first, then the generalised coordinates of the noises.
+        covariance: (N, N), shared by the batch, or (..., N, N).
+        input: the input held until now (p,) or (..., p), which a sensor with a D reads.
+        plant: number n of physical states.
+    """
+
+    mean: Array
+    covariance: Array
+    input: Array
+    plant: int
+
+    @property
+    def state(self) -> Array:
+        """Mean of the physical states, (..., n), in their own units."""
+        return self.mean[..., : self.plant]
+
+    @property
+    def std(self) -> Array:
+        """Standard deviation of the physical states, (..., n)."""
+        variance = np.diagonal(self.covariance, axis1=-2, axis2=-1)[..., : self.plant]
+        return np.broadcast_to(np.sqrt(variance), self.state.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Info:
+    """What one sample said. Everything beyond the innovation is computed when asked for.
+
+    Args:
+        innovation: y minus its prediction, (..., m), 0 for a missing sensor.
+        present: which sensors were used, (..., m), or None for all of them.
+        correction: the gain and covariances of this update.
+        reset: whether the belief was reset, (...), or None for nowhere.
+    """
+
+    innovation: Array
+    present: Array | None
+    correction: Correction
+    reset: Array | None
+
+    @property
+    def innovation_covariance(self) -> Array:
+        """Covariance S that the filter expected of the innovation, (..., m, m); 1 for a missing sensor."""
+        return self.correction.innovation_covariance
+
+    @property
+    def nis(self) -> Array:
+        """Normalised innovation squared, (...): chi-squared with as many degrees of freedom as sensors present."""
+        e = self.innovation
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(np.einsum("...i,...ij,...j->...", e, self.correction.innovation_precision, e))
+
+    @property
+    def free_energy(self) -> Array:
+        """Free energy at its minimum with the Laplace term, −ln p(y | past) in nats, (...)."""
+        count = self.innovation.shape[-1] if self.present is None else self.present.sum(axis=-1)
+        return minimum(self.nis, self.correction, count)
+
+    @property
+    def status(self) -> NDArray[np.int64]:
+        """A `Status` for each member of the batch, (...)."""
+        status = np.full(self.innovation.shape[:-1], int(Status.OK))
+        if self.present is not None:
+            status = np.where(self.present.all(axis=-1), status, int(Status.PARTIAL))
+            status = np.where(self.present.any(axis=-1), status, int(Status.BLIND))
+        return status if self.reset is None else np.where(self.reset, int(Status.DIVERGED), status)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A filter's answer to a recording of T samples; leading dimensions are a batch.
+
+    Args:
+        mean: (..., T, n) estimate of the physical states.
+        std: (..., T, n) its standard deviation.
+        innovation: (..., T, m).
+        innovation_std: (..., T, m) expected of it.
+        nis: (..., T) normalised innovation squared.
+        free_energy: (..., T) −ln p(y | past) in nats.
+        status: (..., T) of `Status`.
+    """
+
+    mean: Array
+    std: Array
+    innovation: Array
+    innovation_std: Array
+    nis: Array
+    free_energy: Array
+    status: NDArray[np.int64]

@@ -1,0 +1,69 @@
+"""No filter at all: the sensors as they read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.errors import ShapeError
+from pcctrl.filters.belief import Belief, Info
+from pcctrl.free_energy import Correction
+
+if TYPE_CHECKING:
+    from pcctrl.models import LinearModel
+
+__all__ = ["Readings"]
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """Passes the sensors on to a controller that wants nothing else; a missing one keeps its last value.
+
+    Its belief has the m readings for a state, so it makes no estimate of the physical one.
+
+    Args:
+        model: whose sensors are read.
+    """
+
+    model: LinearModel
+
+    def init(self, batch: tuple[int, ...] = ()) -> Belief:
+        """Return the readings at the operating point, (*batch, m)."""
+        joint = self.model.whitened().joint(0)
+        mean = np.broadcast_to(
+            joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset, (*batch, len(joint.C))
+        )
+        return Belief(mean.copy(), np.diag(joint.R), joint.input, mean.shape[-1])
+
+    def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:  # noqa: ARG002
+        """Return the belief unchanged."""
+        return belief
+
+    def update(self, belief: Belief, y: ArrayLike) -> tuple[Belief, Info]:
+        """Return the readings ``y`` (..., m) and how they changed; a non-finite one keeps its last value.
+
+        Raises:
+            ShapeError: the last dimension of y is not m.
+        """
+        y = np.asarray(y, dtype=np.float64)
+        m = belief.covariance.shape[-1]
+        if y.shape[-1:] != (m,):
+            raise ShapeError(name="y", expected=f"(..., {m})", received=f"shape {y.shape}")
+        present = np.isfinite(y)
+        mean = np.where(present, y, belief.mean)
+        R = belief.covariance
+        correction = Correction(np.eye(m), R, np.diag(1.0 / np.diagonal(R)), R)
+        return Belief(mean, R, belief.input, m), Info(mean - belief.mean, present, correction, None)
+
+    def step(
+        self,
+        belief: Belief,
+        y: ArrayLike,
+        u: ArrayLike | None = None,  # noqa: ARG002
+        dt: float | None = None,  # noqa: ARG002
+    ) -> tuple[Belief, Info]:
+        """Return `update`; there is nothing to predict."""
+        return self.update(belief, y)

@@ -1,0 +1,179 @@
+r"""Exact discretisation, Lyapunov, Stein and Riccati equations, each answer checked before it is used.
+
+All covariance integrals use doubling, :math:`F_{2h} = F_h^2`, :math:`Q_{2h} = Q_h + F_h Q_h F_h^\top`: unlike Van
+Loan's block exponential it never forms :math:`e^{-A\,dt}`, which overflows for noise much faster than the sample time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from pcctrl.arrays import Array
+from pcctrl.errors import ModelError
+
+__all__ = ["block_diag", "compose", "discretise", "riccati", "spectral_radius", "stationary_covariance", "stein"]
+
+_SERIES_TERMS = 16
+_DOUBLINGS = 64
+
+
+def block_diag(*blocks: Array) -> Array:
+    """Return the block-diagonal matrix of ``blocks``; empty (0, 0) blocks vanish."""
+    kept = [b for b in blocks if b.size]
+    return np.asarray(scipy.linalg.block_diag(*kept), dtype=np.float64) if kept else np.zeros((0, 0))
+
+
+def discretise(A: Array, B: Array, Q: Array, dt: float) -> tuple[Array, Array, Array]:
+    r"""Sample :math:`\dot x = A x + B u + \xi`, :math:`\langle\xi\xi^\top\rangle = Q\,\delta`, with u held for ``dt``.
+
+    Args:
+        A: (n, n), 1/s.
+        B: (n, p).
+        Q: (n, n) spectral density.
+        dt: seconds.
+
+    Returns:
+        F (n, n), the held-input matrix (n, p) and the accumulated noise covariance (n, n), exact to rounding.
+    """
+    n, p = B.shape
+    block = np.zeros((n + p, n + p))
+    block[:n, :n], block[:n, n:] = A, B
+    halvings = max(0, int(np.ceil(np.log2(max(float(np.linalg.norm(block, 1)) * dt, 1e-300) / 0.5))))
+    h = dt / 2**halvings
+    E = np.asarray(scipy.linalg.expm(block * h))
+    # Q_h = sum_k h^k / k! D_k with D_1 = Q and D_{k+1} = A D_k + D_k A'
+    term = Q * h
+    covariance = term.copy()
+    for k in range(2, _SERIES_TERMS):
+        term = (A @ term + term @ A.T) * (h / k)
+        covariance += term
+    for _ in range(halvings):
+        F = E[:n, :n]
+        covariance = covariance + F @ covariance @ F.T
+        E = E @ E
+    return E[:n, :n], E[:n, n:], _symmetric(covariance)
+
+
+def compose(F: Array, B: Array, Q: Array, steps: int) -> tuple[Array, Array, Array]:
+    """Chain ``steps`` equal steps of ``x <- F x + B u + noise`` (covariance Q) with u held: the same three matrices."""
+    F_total, B_total, Q_total = np.eye(len(F)), np.zeros_like(B), np.zeros_like(Q)
+    for _ in range(steps):
+        F_total, B_total, Q_total = F @ F_total, F @ B_total + B, F @ Q_total @ F.T + Q
+    return F_total, B_total, _symmetric(Q_total)
+
+
+def spectral_radius(F: Array) -> float:
+    """Return the largest eigenvalue magnitude of F (n, n); 0 for an empty matrix."""
+    return float(np.abs(np.linalg.eigvals(F)).max(initial=0.0))
+
+
+def stationary_covariance(F: Array, Q: Array) -> Array:
+    r"""Solve :math:`P = F P F^\top + Q` by doubling, for a stable F.
+
+    Raises:
+        ModelError: F has an eigenvalue on or outside the unit circle, or the residual is not at rounding level.
+    """
+    radius = spectral_radius(F)
+    if radius >= 1.0 - 1e-10:
+        raise ModelError(name="F", expected="a stable matrix (spectral radius below 1)", received=f"{radius:.6g}")
+    P, power = Q, F
+    for _ in range(_DOUBLINGS):
+        step = power @ P @ power.T
+        P = P + step
+        power = power @ power
+        if np.abs(step).max(initial=0.0) <= 1e-17 * np.abs(P).max(initial=0.0):
+            break
+    P = _symmetric(P)
+    _check_residual("Lyapunov equation", F @ P @ F.T + Q - P, P)
+    return P
+
+
+def stein(M: Array, K: Array, N: Array) -> Array:
+    r"""Solve :math:`X = M X N + K` by doubling, for spectral radii with product below 1.
+
+    Raises:
+        ModelError: the product of the spectral radii is 1 or more.
+    """
+    radius = spectral_radius(M) * spectral_radius(N)
+    if radius >= 1.0 - 1e-10:
+        raise ModelError(
+            name="Stein equation", expected="spectral radii with a product below 1", received=f"{radius:.6g}"
+        )
+    X = K
+    for _ in range(_DOUBLINGS):
+        step = M @ X @ N
+        X = X + step
+        M, N = M @ M, N @ N
+        if np.abs(step).max(initial=0.0) <= 1e-17 * np.abs(X).max(initial=0.0):
+            break
+    return X
+
+
+def riccati(A: Array, B: Array, Q: Array, R: Array, *, name: str) -> Array:
+    r"""Solve :math:`S = A^\top S A - A^\top S B (R + B^\top S B)^{-1} B^\top S A + Q` for its stabilising solution.
+
+    For the filter's equation pass ``A.T`` and ``C.T``. The structure-preserving doubling algorithm (Chu, Fan, Lin &
+    Wang, IJC 2004) is used: it keeps symmetry and works where the symplectic pencil of a QZ solver is ill-scaled.
+
+    Raises:
+        ModelError: named ``name``, when the pair cannot be stabilised or the answer fails its own equation.
+    """
+    n = len(A)
+    G = B @ np.linalg.solve(R, B.T)
+    H, Ak, eye = Q.copy(), A.copy(), np.eye(n)
+    for _ in range(_DOUBLINGS):
+        with np.errstate(all="ignore"):
+            try:
+                W1 = np.linalg.solve(eye + G @ H, np.hstack([Ak, G]))
+            except np.linalg.LinAlgError:
+                break
+            AW, WG = W1[:, :n], W1[:, n:]
+            step = Ak.T @ H @ AW
+            G = _symmetric(G + Ak @ WG @ Ak.T)
+            H = _symmetric(H + step)
+            Ak = Ak @ AW
+        if not np.isfinite(H).all():
+            break
+        if np.abs(step).max(initial=0.0) <= 1e-16 * np.abs(H).max(initial=0.0):
+            break
+    finite = bool(np.isfinite(H).all())
+    gain = _gain(A, B, H, R) if finite else np.zeros((B.shape[1], n))
+    closed = A - B @ gain
+    if not finite or spectral_radius(closed) >= 1.0 - 1e-10:
+        raise ModelError(
+            name=name, expected="a stabilisable (for a filter: detectable) pair", received=_hidden_mode(A, B)
+        )
+    _check_residual(name, A.T @ H @ closed + Q - H, H)
+    return H
+
+
+def _gain(A: Array, B: Array, S: Array, R: Array) -> Array:
+    SB = S @ B
+    return np.asarray(np.linalg.solve(R + B.T @ SB, SB.T @ A))
+
+
+def _hidden_mode(A: Array, B: Array) -> str:
+    """Name the worst mode by the Hautus test: an eigenvalue outside the unit circle that B does not reach."""
+    n = len(A)
+    worst, mode = np.inf, 0j
+    for eigenvalue in np.linalg.eigvals(A):
+        if abs(eigenvalue) >= 1.0 - 1e-9:
+            pencil = np.hstack([A - eigenvalue * np.eye(n), B])
+            least = float(np.linalg.svd(pencil, compute_uv=False)[-1])
+            if least < worst:
+                worst, mode = least, complex(eigenvalue)
+    return f"a mode with eigenvalue {mode:.4g} out of reach (Hautus singular value {worst:.2g})"
+
+
+def _check_residual(name: str, residual: Array, solution: Array) -> None:
+    worst = float(np.abs(residual).max(initial=0.0))
+    scale = float(np.abs(solution).max(initial=0.0))
+    if worst > 1e-8 * scale:
+        raise ModelError(
+            name=name, expected="a solution with relative residual below 1e-8", received=f"{worst / scale:.2g}"
+        )
+
+
+def _symmetric(matrix: Array) -> Array:
+    return 0.5 * (matrix + matrix.T)

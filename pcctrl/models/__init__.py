@@ -1,0 +1,8 @@
+"""Generative models: how states evolve and sensors read them, and with what noise."""
+
+from pcctrl.models.joint import JointModel
+from pcctrl.models.linear import LinearModel
+from pcctrl.models.mujoco import linearise
+from pcctrl.models.task import Task
+
+__all__ = ["JointModel", "LinearModel", "Task", "linearise"]

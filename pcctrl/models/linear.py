@@ -1,0 +1,202 @@
+"""Linear generative models: matrices, and the noise of every disturbance and sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, as_covariance, as_names, positive
+from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.linalg import block_diag, compose, discretise
+from pcctrl.models.joint import JointModel
+from pcctrl.noise import Noise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LinearModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    r"""A plant with coloured disturbances and coloured sensors, in continuous time.
+
+    .. math:: \dot x = A x + B u + G w,\qquad y = C x + D u + z
+
+    with u held over each sample; every w has its own noise object, every z too (and a white floor). About an operating
+    point x, u and y stand for their deviations from it. With a D, a sensor reads the input that is still held when the
+    sample is taken. See `from_discrete` for a simulator's matrices. Source: DESIGN §2.2.
+
+    Args:
+        A: (n, n) in 1/s.
+        B: (n, p).
+        C: (m, n).
+        D: (m, p), zero by default.
+        dt: sample time in seconds.
+        noise_input: G (n, q).
+        process_noise: q noises, one a column of G; white ones by density.
+        sensor_noise: m noises, one a row of C; white ones by std.
+        prior: covariance (n, n) of the state before the first sample; by default the stationary one, and for a plant
+            that has none the filter's steady prediction.
+        operating_point: (state, input, sensor) values at rest, zeros by default.
+        states: n names; x0, x1, … by default.
+        inputs: p names; u0, … by default.
+        sensors: m names; y0, … by default.
+        substeps: None for continuous-time matrices, else the number of simulator steps in ``dt`` (see
+            `from_discrete`).
+
+    Raises:
+        ShapeError: a matrix, a list of noises or of names has the wrong size.
+        ParameterError: a non-finite entry, a non-positive dt, an indefinite prior, or a noise of the wrong kind.
+    """
+
+    A: Array
+    B: Array
+    C: Array
+    D: Array | None = None
+    dt: float = field(kw_only=True)
+    noise_input: Array = field(kw_only=True)
+    process_noise: Sequence[Noise] = field(kw_only=True)
+    sensor_noise: Sequence[Noise] = field(kw_only=True)
+    prior: Array | None = field(default=None, kw_only=True)
+    operating_point: tuple[Array, Array, Array] | None = field(default=None, kw_only=True)
+    states: Sequence[str] | None = field(default=None, kw_only=True)
+    inputs: Sequence[str] | None = field(default=None, kw_only=True)
+    sensors: Sequence[str] | None = field(default=None, kw_only=True)
+    substeps: int | None = field(default=None, kw_only=True)
+    _joints: dict[int, JointModel] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        A = as_array("A", self.A, ("n", "n"))
+        n = len(A)
+        if A.shape != (n, n):
+            raise ShapeError(name="A", expected="a square matrix", received=f"shape {A.shape}")
+        B = as_array("B", self.B, (n, "p"))
+        C = as_array("C", self.C, ("m", n))
+        m, p = len(C), B.shape[1]
+        G = as_array("noise_input", self.noise_input, (n, "q"))
+        at = (np.zeros(n), np.zeros(p), np.zeros(m)) if self.operating_point is None else self.operating_point
+        if len(at) != 3:
+            raise ShapeError(
+                name="operating_point", expected="three arrays (state, input, sensor)", received=f"{len(at)} entries"
+            )
+        if self.substeps is not None and (self.substeps < 1 or self.substeps != int(self.substeps)):
+            raise ParameterError(name="substeps", expected="a whole number of at least 1", received=self.substeps)
+        checked: dict[str, Any] = {
+            "A": A,
+            "B": B,
+            "C": C,
+            "D": as_array("D", np.zeros((m, p)) if self.D is None else self.D, (m, p)),
+            "dt": positive("dt", self.dt),
+            "noise_input": G,
+            "process_noise": _noises("process_noise", self.process_noise, G.shape[1], sensor=False),
+            "sensor_noise": _noises("sensor_noise", self.sensor_noise, m, sensor=True),
+            "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
+            "operating_point": tuple(
+                as_array(f"operating_point[{i}]", value, (size,))
+                for i, (value, size) in enumerate(zip(at, (n, p, m), strict=True))
+            ),
+            "states": as_names("states", self.states, "x", n),
+            "inputs": as_names("inputs", self.inputs, "u", p),
+            "sensors": as_names("sensors", self.sensors, "y", m),
+        }
+        for key, value in checked.items():
+            object.__setattr__(self, key, value)
+
+    @classmethod
+    def from_discrete(
+        cls, A: ArrayLike, B: ArrayLike, C: ArrayLike, D: ArrayLike | None = None, *, substeps: int = 1, **named: Any
+    ) -> LinearModel:
+        r"""Return the model whose matrices advance the state by one step of a simulator, :math:`h` = dt / substeps.
+
+        .. math:: x_{j+1} = A x_j + B u + G w_j
+
+        The input is held over the sample, each disturbance over a step, as a physics engine does it. The other
+        arguments are those of the class, with its errors.
+        """
+        return cls(A, B, C, D, substeps=substeps, **named)  # type: ignore[arg-type]
+
+    def joint(self, order: int) -> JointModel:
+        """Return the joint discrete model with every coloured noise as a chain of ``order`` + 1 states."""
+        if order not in self._joints:
+            self._joints[order] = self._build_joint(order)
+        return self._joints[order]
+
+    def whitened(self) -> LinearModel:
+        """Return the model with each noise replaced by white noise of the same marginal variance."""
+        return replace(
+            self,
+            process_noise=[w.whitened(self.dt, sensor=False) for w in self.process_noise],
+            sensor_noise=[z.whitened(self.dt, sensor=True) for z in self.sensor_noise],
+        )
+
+    def _build_joint(self, order: int) -> JointModel:
+        n, p = self.B.shape
+        process = [w.chain(order) for w in self.process_noise]
+        sensor = [z.chain(order) for z in self.sensor_noise]
+        readout = self.noise_input @ _readout(process)
+        coupled = slice(n, n + readout.shape[1])
+        A_chain = block_diag(*(c.A for c in (*process, *sensor)))
+        Q_chain = block_diag(*(c.Q for c in (*process, *sensor)))
+        size = n + len(A_chain)
+        white = self.noise_input * np.array([w.density for w in self.process_noise])
+
+        A, B, Q = np.zeros((size, size)), np.zeros((size, p)), np.zeros((size, size))
+        A[:n, :n], A[:n, coupled], B[:n] = self.A, readout, self.B
+        if self.substeps is None:
+            A[n:, n:] = A_chain
+            Q[:n, :n], Q[n:, n:] = white @ white.T, Q_chain
+            F, B, Q = discretise(A, B, Q, self.dt)
+        else:
+            h = self.dt / self.substeps
+            A[n:, n:], _, Q[n:, n:] = discretise(A_chain, np.zeros((size - n, 0)), Q_chain, h)
+            Q[:n, :n] = white @ white.T / h
+            F, B, Q = compose(A, B, Q, self.substeps)
+
+        C = np.hstack([self.C, np.zeros((len(self.C), readout.shape[1])), _readout(sensor)])
+        state, u, y = self.operating_point  # type: ignore[misc]
+        D = np.asarray(self.D)
+        mean = np.concatenate([state, np.zeros(size - n)])
+        return JointModel(
+            F=F,
+            B=B,
+            Q=Q,
+            C=C,
+            D=D,
+            R=np.array([z.sensor_floor for z in self.sensor_noise]),
+            offset=mean - F @ mean - B @ u,
+            sensor_offset=y - C @ mean - D @ u,
+            mean=mean,
+            input=u,
+            plant=n,
+            process=readout.shape[1],
+            prior=self.prior,
+        )
+
+
+def _readout(chains: Sequence[Any]) -> Array:
+    """Stack the readout rows of ``chains`` block-diagonally, keeping a row for a chain without states."""
+    rows = [c.H.reshape(1, -1) for c in chains]
+    return np.asarray(scipy.linalg.block_diag(*rows)).reshape(len(rows), -1) if rows else np.zeros((0, 0))
+
+
+def _noises(name: str, noises: Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
+    noises = tuple(noises)
+    if len(noises) != count:
+        raise ShapeError(name=name, expected=f"{count} noise objects", received=f"{len(noises)}")
+    for i, noise in enumerate(noises):
+        if not isinstance(noise, Noise):
+            raise ParameterError(
+                name=f"{name}[{i}]", expected="a noise object (White, Smooth, …)", received=f"{type(noise).__name__}"
+            )
+        if sensor and (noise.density > 0.0 or noise.sensor_floor <= 0.0):
+            raise ParameterError(
+                name=f"{name}[{i}]", expected="a white part: White(std=…), or a floor above 0", received=noise
+            )
+        if not sensor and not noise.is_process:
+            raise ParameterError(name=f"{name}[{i}]", expected="White(density=…) or a coloured noise", received=noise)
+    return noises

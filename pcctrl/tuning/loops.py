@@ -1,0 +1,186 @@
+"""Tuning of the classical loops on the exact closed-loop cost, as their users would tune them if they could.
+
+Every search starts from several points, since these costs have local minima: from two starts a tuned LQG in gusts can
+look 1.7 × worse than it is (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.optimize
+
+from pcctrl.arrays import Array
+from pcctrl.controllers import LQR, PID
+from pcctrl.errors import ModelError, ParameterError
+from pcctrl.evaluation.exact import Compensator, closed_loop, closed_loop_cost, fold, fold_pid
+from pcctrl.filters import KalmanFilter
+from pcctrl.linalg import spectral_radius
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pcctrl.models import JointModel, LinearModel, Task
+
+__all__ = ["Tuned", "tune_lqg", "tune_pid"]
+
+# Order of the chains that stand for the true noise while tuning.
+TRUTH_ORDER = 8
+_UNSTABLE = 1e6
+_NOWHERE = 1e12
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Args:
+        values: the tuned parameters.
+        cost: exact closed-loop cost there, per sample.
+        starts: number of starting points.
+        evaluations: number of costs computed in all.
+        costs: the cost that each start reached.
+    """
+
+    values: Array
+    cost: float
+    starts: int
+    evaluations: int
+    costs: tuple[float, ...]
+
+    def budget(self) -> str:
+        """Return the tuning budget as a table states it."""
+        return f"{self.starts} starts, {self.evaluations} exact costs"
+
+
+def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
+    """Return the Kalman filter and LQR of log-factors on Q, on each sensor's R, and on ρ: (1 + m + 1,)."""
+    factors = np.exp(values)
+    return (
+        KalmanFilter(task.model, float(factors[0]), factors[1:-1]),
+        LQR(task.model, task.state_weight, task.action_weight * factors[-1], (task.low, task.high)),
+    )
+
+
+def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 400, seed: int = 0) -> Tuned:
+    """Tune a white-noise LQG over Q, R of each sensor, and ρ, for the noise that ``task`` really has.
+
+    Args:
+        task: the task; its noises are the truth, the loop takes them for white.
+        starts: from the untuned loop, then from log-normal factors around it (standard deviation 2).
+        evaluations: at most so many from each start (Nelder-Mead).
+        seed: of the starts.
+    """
+    truth = task.model.joint(TRUTH_ORDER)
+
+    def cost(values: Array) -> float:
+        kalman, lqr = lqg_loop(task, values)
+        return _graded_cost(truth, fold(kalman, lqr.gain), task)
+
+    size = len(task.model.C) + 2
+    rng = np.random.default_rng(seed)
+    points = [np.zeros(size), *rng.normal(0.0, 2.0, (max(starts, 1) - 1, size))]
+    return _search(cost, points, evaluations)
+
+
+def pid_loop(task: Task, values: Array) -> PID:
+    """Return the PID of ``values``: kp and kd (each p · m), ki of the holdable sensors, and ln(τ / dt)."""
+    model = task.model
+    p, m = len(task.low), len(model.C)
+    kp, kd = values[: 2 * p * m].reshape(2, p, m)
+    ki = np.zeros((p, m))
+    held = holdable(model)
+    ki[:, held] = values[2 * p * m : -1].reshape(p, len(held))
+    tau = float(np.exp(np.clip(values[-1], -20.0, 20.0))) * model.dt
+    _, _, goal = model.operating_point  # type: ignore[misc]
+    return PID(kp, ki, kd, model.dt, tau, (task.low, task.high), goal)
+
+
+def holdable(model: LinearModel) -> list[int]:
+    """Return the sensors that the inputs can hold at any value at rest, and so the ones worth integrating.
+
+    A pole's angle on a cart is not one (it rests only upright): its integral would be a hidden mode at 1.
+    """
+    joint = model.whitened().joint(0)
+    steady = np.hstack([joint.F - np.eye(joint.size), joint.B])
+    held: list[int] = []
+    for i in range(len(model.C)):
+        rows = np.hstack([model.C[[*held, i]], np.zeros((len(held) + 1, joint.B.shape[1]))])
+        if len(held) < joint.B.shape[1] and np.linalg.matrix_rank(np.vstack([steady, rows])) == joint.size + len(rows):
+            held.append(i)
+    return held
+
+
+def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int = 0) -> Tuned:
+    """Tune the gains and the derivative filter of a PID on the sensors, for the noise that ``task`` really has.
+
+    Starts are the PD gains nearest to LQRs of ever dearer actions (nearest: least squares in the sensors and their
+    rates), since a random PID seldom stabilises anything.
+
+    Args:
+        task: the task.
+        starts: number of starting points.
+        evaluations: at most so many from each start (Nelder-Mead).
+        seed: of the perturbation of each start.
+    """
+    model = task.model
+    truth = model.joint(TRUTH_ORDER)
+    F = model.whitened().joint(0).F
+    rates = model.C @ (F - np.eye(len(F))) / model.dt
+    held = holdable(model)
+    rng = np.random.default_rng(seed)
+
+    def cost(values: Array) -> float:
+        return _graded_cost(truth, fold_pid(pid_loop(task, values)), task)
+
+    points = []
+    for dearness in np.geomspace(1.0, 1e4, max(starts, 1)):
+        L = LQR(model, task.state_weight, task.action_weight * dearness).gain
+        kp, kd = np.split(L @ np.linalg.pinv(np.vstack([model.C, rates])), 2, axis=1)
+        gains = np.concatenate([kp.ravel(), kd.ravel(), 0.01 * kp[:, held].ravel()])
+        points.append(np.r_[gains * np.exp(rng.normal(0.0, 0.1, gains.size)), np.log(0.3)])
+    return _search(cost, points, evaluations)
+
+
+def _graded_cost(truth: JointModel, compensator: Compensator, task: Task) -> float:
+    """Return the exact cost, or for an unstable loop a penalty that falls towards stability."""
+    cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight)
+    return cost if np.isfinite(cost) else _UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])
+
+
+def _search(cost: Callable[[Array], float], points: Sequence[Array], evaluations: int) -> Tuned:
+    if evaluations < 1 or not points:
+        raise ParameterError(name="evaluations, starts", expected="at least 1", received=(evaluations, len(points)))
+
+    def safe(values: Array) -> float:
+        # A search may wander where no filter or feedback exists.
+        try:
+            value = cost(values)
+        except (ModelError, ParameterError, np.linalg.LinAlgError):
+            return _NOWHERE
+        return value if np.isfinite(value) else _NOWHERE
+
+    with np.errstate(all="ignore"):
+        found = [
+            scipy.optimize.minimize(
+                safe,
+                x0,
+                method="Nelder-Mead",
+                options={"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-9, "adaptive": len(x0) > 4},
+            )
+            for x0 in points
+        ]
+    best = min(found, key=lambda r: float(r.fun))
+    if best.fun >= _UNSTABLE:
+        raise ModelError(
+            name="task", expected="a loop that some start can stabilise", received=f"none of {len(points)}"
+        )
+    return Tuned(
+        values=np.asarray(best.x),
+        cost=float(best.fun),
+        starts=len(points),
+        evaluations=int(sum(r.nfev for r in found)),
+        costs=tuple(float(r.fun) for r in found),
+    )

@@ -1,0 +1,32 @@
+"""``pcctrl bench``: the tables of the documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from pcctrl.arrays import choose
+from pcctrl.scripts.benchmarks import cartpole, limits
+
+__all__ = ["Bench"]
+
+BENCHMARKS = {"limits": limits.run, "cartpole": cartpole.run}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Make a table of the documentation again.
+
+    limits: estimation against the physical limit, exact (seconds). cartpole: closed-loop cost against a tuned LQG in
+    every colour, 100 seeds (minutes, resumable, in out/bench/cartpole).
+    """
+
+    name: Annotated[str, tyro.conf.Positional]
+    """limits or cartpole."""
+
+    def run(self, console: Console) -> None:
+        """Run the benchmark and print its table."""
+        BENCHMARKS[choose("name", self.name, BENCHMARKS)](console)

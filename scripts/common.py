@@ -1,0 +1,71 @@
+"""What the commands share: building agents, progress, and one-line errors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import pcctrl
+from pcctrl import agents
+from pcctrl.arrays import choose
+from pcctrl.envs import NoiseOptions, plant_of
+from pcctrl.errors import ParameterError
+from pcctrl.evaluation import Comparison, Results, Summary, compare
+
+__all__ = ["build_agents", "compare_with_progress", "env_factory", "task_description"]
+
+
+def env_factory(env_id: str, noise: NoiseOptions, steps: int) -> Callable[[], gym.Env[Any, Any]]:
+    """Return a picklable function that makes the environment."""
+    if steps < 1:
+        raise ParameterError(name="steps", expected="at least 1", received=steps)
+    return functools.partial(noise.make, env_id, plant_of(env_id), max_episode_steps=steps)
+
+
+def task_description(env_id: str, noise: NoiseOptions, steps: int) -> dict[str, Any]:
+    """Return what results of this environment, noise and horizon belong to."""
+    plant = plant_of(env_id)
+    return {"env": env_id, "steps": steps, "noise": noise.resolved(plant), "pcctrl": pcctrl.__version__}
+
+
+def build_agents(
+    names: Sequence[str], env: gym.Env[Any, Any], console: Console
+) -> tuple[dict[str, agents.Agent], dict[str, Any]]:
+    """Return the agents for ``env`` by name, and the card of each; tuning shows a spinner."""
+    for name in names:
+        choose("agents", name, agents.PRESETS)
+    if len(set(names)) != len(names):
+        raise ParameterError(name="agents", expected="different names", received=" ".join(names))
+    task = agents.task_of(env)
+    built = {}
+    with console.status("") as status:
+        for name in names:
+            status.update(f"Building {name}: {agents.describe(name)}")
+            built[name] = agents.make(name, task)
+    return built, {name: asdict(agent.card) for name, agent in built.items()}
+
+
+def compare_with_progress(
+    comparison: Comparison, directory: Path, console: Console
+) -> tuple[dict[str, Summary], Results]:
+    """Run a comparison under a progress bar, saying what was found finished."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("Episodes", total=None)
+        found: list[int] = []
+
+        def show(done: int, total: int) -> None:
+            if not found:
+                found.append(done)
+                if done:
+                    console.print(f"{done} of {total} episodes found finished in {directory}")
+            bar.update(line, completed=done, total=total)
+
+        return compare(comparison, directory, show)

@@ -1,0 +1,76 @@
+"""``pcctrl compare``: agents on the same noise, with paired statistics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from pcctrl import agents
+from pcctrl.envs import NoiseOptions
+from pcctrl.errors import ParameterError
+from pcctrl.evaluation import Comparison
+from pcctrl.evaluation.report import write_report
+from pcctrl.evaluation.table import comparison_table, headline, legend
+from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, task_description
+
+__all__ = ["Compare"]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare agents on the same seeds: failures, cost, estimation error, speed, and who won.
+
+    All agents see the same start, disturbance and sensor noise. Differences are paired with the first agent named. An
+    interrupted comparison keeps its finished rows and goes on with the same command; more seeds or agents extend it.
+
+    Example: pcctrl compare pcctrl/CartPole-v0 --agents aif lqg-tuned pid --seeds 50 --out out/compare
+    """
+
+    env: Annotated[str, tyro.conf.Positional]
+    """Environment, see: pcctrl list."""
+    agents: tuple[str, ...] = ("aif", "lqg-tuned", "lqg", "pid")
+    """Agents, see: pcctrl list. The first is the reference."""
+    seeds: int = 20
+    """Number of seeds, from first-seed on."""
+    first_seed: int = 0
+    """The first seed."""
+    steps: int = 1000
+    """Samples an episode."""
+    noise: NoiseOptions = field(default_factory=NoiseOptions)
+    """Noise of disturbance and sensors; agents are told or tuned on it, as the table says."""
+    jobs: int = min(2, os.cpu_count() or 1)
+    """Worker processes."""
+    out: Path = Path("out/compare")
+    """Directory for config.json, summary.json, results.csv, episodes and plots."""
+
+    def run(self, console: Console) -> None:
+        """Compare and report."""
+        for name, value in (("seeds", self.seeds), ("jobs", self.jobs)):
+            if value < 1:
+                raise ParameterError(name=name, expected="at least 1", received=value)
+        if self.first_seed < 0:
+            raise ParameterError(name="first-seed", expected="at least 0", received=self.first_seed)
+        make_env = env_factory(self.env, self.noise, self.steps)
+        env = make_env()
+        built, cards = build_agents(self.agents, env, console)
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        task = task_description(self.env, self.noise, self.steps)
+        comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs)
+        summaries, results = compare_with_progress(comparison, self.out, console)
+        model = agents.task_of(env).model
+        title = f"{self.env}, {self.seeds} seeds × {self.steps} samples, {_noise_line(task['noise'])}"
+        write_report(results, summaries, seeds, model, title)
+        console.print(comparison_table(title, summaries, len(model.C)))
+        console.print(legend(summaries, cards), highlight=False)
+        console.print(f"\n[bold]{headline(summaries)}[/bold]")
+        console.print(f"Plots and numbers are in {self.out}")
+
+
+def _noise_line(noise: Mapping[str, Any]) -> str:
+    return "white noise" if noise["colour"] == "white" else f"{noise['colour']} noise of {noise['s']:g} s"

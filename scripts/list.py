@@ -1,0 +1,30 @@
+"""``pcctrl list``: the environments and agents there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from pcctrl import agents
+from pcctrl.envs import PLANTS
+
+__all__ = ["List"]
+
+
+@dataclass(frozen=True)
+class List:
+    """List the environments and the agents."""
+
+    def run(self, console: Console) -> None:
+        """Print both tables."""
+        table = Table("environment", "sensors (std)", "dt [s]", "task", title="Environments", title_justify="left")
+        for env_id, plant in PLANTS.items():
+            stds = ", ".join(f"{std:g}" for std in plant.sensor_std)
+            table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])
+        console.print(table)
+        table = Table("agent", "what it is", title="Agents", title_justify="left")
+        for name in agents.PRESETS:
+            table.add_row(name, agents.describe(name))
+        console.print(table)

@@ -1,0 +1,63 @@
+"""The ``pcctrl`` program."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from pcctrl.errors import PcctrlError
+from pcctrl.scripts.bench import Bench
+from pcctrl.scripts.compare import Compare
+from pcctrl.scripts.list import List
+from pcctrl.scripts.run import Run
+
+__all__ = ["main"]
+
+_Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after one line on stderr for a user's error, or 130 if interrupted."""
+    try:
+        _parse(sys.argv[1:] if arguments is None else list(arguments)).run(Console())
+    except PcctrlError as error:
+        print(f"pcctrl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pcctrl: interrupted; finished rows are kept and the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> List | Run | Compare | Bench:
+    """Parse, turning tyro's box on an error into one line."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            command: List | Run | Compare | Bench = tyro.cli(
+                _Command,
+                prog="pcctrl",
+                description="Active-inference control for robots whose sensors are not white.",
+                args=arguments,
+                config=(tyro.conf.OmitSubcommandPrefixes,),
+            )
+    except SystemExit as stop:
+        if stop.code:
+            # Without its frame, colours and title the box is one sentence.
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue())
+            lines = [line.strip("│─╭╮╰╯ ") for line in plain.splitlines() if "╭" not in line]
+            print("pcctrl: " + " ".join(" ".join(lines).split()), file=sys.stderr)
+        raise
+    return command
