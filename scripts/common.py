@@ -29,10 +29,16 @@ def env_factory(env_id: str, noise: NoiseOptions, steps: int) -> Callable[[], gy
     return functools.partial(noise.make, env_id, plant_of(env_id), max_episode_steps=steps)
 
 
-def task_description(env_id: str, noise: NoiseOptions, steps: int) -> dict[str, Any]:
+def task_description(env_id: str, noise: NoiseOptions, steps: int, settle: int) -> dict[str, Any]:
     """Return what results of this environment, noise and horizon belong to."""
     plant = plant_of(env_id)
-    return {"env": env_id, "steps": steps, "noise": noise.resolved(plant), "pcctrl": pcctrl.__version__}
+    return {
+        "env": env_id,
+        "steps": steps,
+        "settle": settle,
+        "noise": noise.resolved(plant),
+        "pcctrl": pcctrl.__version__,
+    }
 
 
 def build_agents(

@@ -42,6 +42,8 @@ class Compare:
     """The first seed."""
     steps: int = 1000
     """Samples an episode."""
+    settle: int | None = None
+    """First samples of an episode that are its start and scored apart; a tenth of the steps by default."""
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; agents are told or tuned on it, as the table says."""
     jobs: int = min(2, os.cpu_count() or 1)
@@ -54,20 +56,19 @@ class Compare:
         for name, value in (("seeds", self.seeds), ("jobs", self.jobs)):
             if value < 1:
                 raise ParameterError(name=name, expected="at least 1", received=value)
-        if self.first_seed < 0:
-            raise ParameterError(name="first-seed", expected="at least 0", received=self.first_seed)
+        settle = self.steps // 10 if self.settle is None else self.settle
         make_env = env_factory(self.env, self.noise, self.steps)
         env = make_env()
         built, cards = build_agents(self.agents, env, console)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        task = task_description(self.env, self.noise, self.steps)
-        comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs)
+        task = task_description(self.env, self.noise, self.steps, settle)
+        comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs, settle)
         summaries, results = compare_with_progress(comparison, self.out, console)
         model = agents.task_of(env).model
         title = f"{self.env}, {self.seeds} seeds × {self.steps} samples, {_noise_line(task['noise'])}"
         write_report(results, summaries, seeds, model, title)
         console.print(comparison_table(title, summaries, len(model.C)))
-        console.print(legend(summaries, cards), highlight=False)
+        console.print(legend(summaries, cards, settle), highlight=False)
         console.print(f"\n[bold]{headline(summaries)}[/bold]")
         console.print(f"Plots and numbers are in {self.out}")
 

@@ -45,7 +45,7 @@ class Run:
         make_env = env_factory(self.env, self.noise, self.steps)
         env = make_env()
         built, cards = build_agents([self.agent], env, console)
-        task = task_description(self.env, self.noise, self.steps)
+        task = task_description(self.env, self.noise, self.steps, 0)
         comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
             summaries, results = compare(comparison, self.out)

@@ -89,6 +89,10 @@ class _LinearQuadratic(abc.ABC):
             ShapeError: the belief does not have the joint states that the gain was made for.
         """
         joint, gain = self._joint, self.gain
+        if belief.plant != joint.plant or (joint.process and belief.mean.shape[-1] != joint.size):
+            expected = f"{joint.plant} states" + (f" of {joint.size} joint states" if joint.process else "")
+            received = f"{belief.plant} states of {belief.mean.shape[-1]}"
+            raise ShapeError(name="belief", expected=expected, received=received)
         exogenous = joint.exogenous
         forecast = belief.mean[..., exogenous] @ -gain[:, exogenous].T
         unlimited = joint.input - (belief.state - joint.mean[: joint.plant]) @ self.value.L.T + forecast

@@ -31,6 +31,7 @@ class Comparison:
         make_env: returns a fresh environment; picklable (it runs in the workers).
         policies: agents by name, in the order of the table; picklable.
         steps: samples an episode.
+        settle: so many of them, at the start, are scored apart.
         seeds: of the environment, one episode each.
         task: JSON-able description of environment, noise and steps, to which results belong.
         cards: JSON-able description of each agent.
@@ -44,6 +45,7 @@ class Comparison:
     task: Mapping[str, Any]
     cards: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 2
+    settle: int = 0
 
     def __post_init__(self) -> None:
         if not self.policies:
@@ -51,6 +53,12 @@ class Comparison:
         for name, value in (("steps", self.steps), ("seeds", len(self.seeds)), ("jobs", self.jobs)):
             if value < 1:
                 raise ParameterError(name=name, expected="at least 1", received=value)
+        if min(self.seeds) < 0:
+            raise ParameterError(name="seeds", expected="at least 0 each", received=min(self.seeds))
+        if not 0 <= self.settle < self.steps:
+            raise ParameterError(
+                name="settle", expected=f"at least 0 and below {self.steps} steps", received=self.settle
+            )
 
 
 def compare(
@@ -125,4 +133,4 @@ def _start_worker(comparison: Comparison) -> None:
 def _episode(name: str, seed: int) -> tuple[Row, Episode]:
     comparison: Comparison = _worker["comparison"]
     episode = rollout(_worker["env"], comparison.policies[name], steps=comparison.steps, seed=seed)
-    return score(name, seed, episode, comparison.steps), episode
+    return score(name, seed, episode, comparison.steps, comparison.settle), episode

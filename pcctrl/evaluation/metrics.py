@@ -28,9 +28,11 @@ class Row:
         seed: of the environment.
         failed: whether the plant was lost.
         steps: samples until then, or all.
-        cost: mean cost a sample over the whole horizon; after a failure each sample costs as much as the last.
-        rmse: root mean square error of the estimate over all states (in their mixed SI units), NaN without an estimate.
-        nis: mean normalised innovation squared; the number of sensors is expected.
+        cost: mean cost a sample after the start; after a failure each sample costs as much as the last.
+        start_cost: the same over the start, which the noise has less to do with than where the plant began.
+        rmse: root mean square error of the estimate after the start over all states (in their mixed SI units), NaN
+            without an estimate.
+        nis: mean normalised innovation squared after the start; the number of sensors is expected.
         step_us_p50: median microseconds a decision.
         step_us_p99: its 99th percentile.
     """
@@ -40,6 +42,7 @@ class Row:
     failed: bool
     steps: int
     cost: float
+    start_cost: float
     rmse: float
     nis: float
     step_us_p50: float
@@ -65,7 +68,8 @@ class Summary:
     Args:
         failures: number of seeds on which the plant was lost.
         seeds: number of seeds.
-        cost: mean cost a sample.
+        cost: mean cost a sample after the start.
+        start_cost: mean over seeds of the start's mean cost a sample.
         rmse: of the estimate, None without one.
         nis: mean over seeds, None without an estimate.
         step_us: ``p50`` and ``p99``, medians over seeds.
@@ -75,26 +79,28 @@ class Summary:
     failures: int
     seeds: int
     cost: Interval
+    start_cost: float
     rmse: Interval | None
     nis: float | None
     step_us: dict[str, float]
     difference: Interval | None
 
 
-def score(agent: str, seed: int, episode: Episode, steps: int) -> Row:
-    """Return the row of an episode that was to last ``steps`` samples."""
+def score(agent: str, seed: int, episode: Episode, steps: int, settle: int = 0) -> Row:
+    """Return the row of an episode that was to last ``steps`` samples, of which the first ``settle`` are the start."""
     done = len(episode.cost)
-    cost = (episode.cost.sum() + (steps - done) * episode.cost[-1] * episode.failed) / (
-        steps if episode.failed else done
-    )
+    # What a lost plant costs from then on is a convention: as much as when it was lost.
+    cost = np.concatenate([episode.cost, np.full((steps - done) * episode.failed, episode.cost[-1])])
+    settled = slice(settle if done > settle else 0, None)
     return Row(
         agent=agent,
         seed=seed,
         failed=episode.failed,
         steps=done,
-        cost=float(cost),
-        rmse=float(np.sqrt(np.mean(np.square(episode.estimate - episode.state)))),
-        nis=float(np.mean(episode.nis)),
+        cost=float(cost[settle:].mean()),
+        start_cost=float(cost[: max(settle, 1)].mean()),
+        rmse=float(np.sqrt(np.mean(np.square(episode.estimate - episode.state)[settled]))),
+        nis=float(np.mean(episode.nis[settled])),
         step_us_p50=float(np.median(episode.step_us)),
         step_us_p99=float(np.percentile(episode.step_us, 99.0)),
     )
@@ -129,6 +135,7 @@ def summarise(rows: Sequence[Row], first: Sequence[Row] | None) -> Summary:
         failures=sum(r.failed for r in rows),
         seeds=len(rows),
         cost=interval(np.array([r.cost for r in rows])),
+        start_cost=float(np.mean([r.start_cost for r in rows])),
         rmse=interval(rmse) if known else None,
         nis=float(np.mean([r.nis for r in rows])) if known else None,
         step_us={

@@ -56,14 +56,17 @@ def headline(summaries: Mapping[str, Summary]) -> str:
     return f"Lowest cost: {best}" + (". " + "; ".join(parts) if parts else "") + "."
 
 
-def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any]) -> str:
-    """Return what the table's columns mean and what each agent was told and tuned on."""
+def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: int) -> str:
+    """Return what the columns mean, what the first ``settle`` samples cost, and each agent's card."""
     first = next(iter(summaries))
     lines = [
         "Cost: mean a sample (interquartile mean), below it the 95 % bootstrap interval of the mean over seeds.",
         f"vs {first}: paired difference on the same noise, with its 95 % interval. RMSE: of all states, in SI units.",
         "NIS: normalised innovation squared, expected value in brackets.",
     ]
+    if settle:
+        starts = ", ".join(f"{name} {_number(s.start_cost)}" for name, s in summaries.items())
+        lines.append(f"The first {settle} samples, the start, are scored apart; their mean cost: {starts}.")
     for name, card in cards.items():
         lines.append(f"  {name}: {card['told']}; lag {card['lag']} samples; tuning {card['tuning']}.")
     return "\n".join(lines)

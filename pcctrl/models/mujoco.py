@@ -37,11 +37,11 @@ def linearise(
     sensor_noise: Sequence[Noise] | None = None,
     prior: ArrayLike | None = None,
 ) -> LinearModel:
-    """Return the linear model of ``mjmodel`` about a rest, by MuJoCo's own finite differences.
+    """Return the linear model of ``mjmodel`` about a rest, by central differences of its own physics step.
 
-    States are the tangent-space positions and then the velocities of all degrees of freedom. It is computed on a copy
-    without RK4 (replaced by Euler) and without native sensor and actuator delays, which MuJoCo cannot differentiate.
-    Noise acts, as in the simulation, at every physics step.
+    States are the tangent-space positions and then the velocities of all degrees of freedom. Native sensor and actuator
+    delays are left out. Unlike ``mjd_transitionFD``, which it equals where that works, it takes models with RK4 or with
+    delays as well. Noise acts, as in the simulation, at every physics step.
 
     Args:
         mjmodel: the model; it is not changed.
@@ -64,7 +64,9 @@ def linearise(
     """
     if not isinstance(mjmodel, mujoco.MjModel):
         raise ParameterError(name="mjmodel", expected="a mujoco.MjModel", received=type(mjmodel).__name__)
-    model = _differentiable(mjmodel)
+    model = copy.deepcopy(mjmodel)
+    model.actuator_delay[:] = 0.0
+    model.sensor_delay[:] = 0.0
     if model.na:
         raise ParameterError(
             name="mjmodel", expected="actuators without internal state", received=f"{model.na} activation states"
@@ -82,9 +84,7 @@ def linearise(
 
     rows, names = _sensor_rows(model, sensors)
     nv, h = model.nv, float(model.opt.timestep)
-    A, B = np.zeros((2 * nv, 2 * nv)), np.zeros((2 * nv, model.nu))
-    C, D = np.zeros((model.nsensordata, 2 * nv)), np.zeros((model.nsensordata, model.nu))
-    mujoco.mjd_transitionFD(model, data, _EPSILON, True, A, B, C, D)
+    A, B, G, C, D = _derivatives(model, data, [_dof(model, name) for name in noise_input])
     if sensor_noise is None:
         sensor_noise = [White(std=std) for std in _stated_noise(model)[rows]]
     position = np.asarray(qpos, dtype=np.float64) if model.nq == nv else np.zeros(nv)
@@ -95,7 +95,7 @@ def linearise(
         D[rows],
         dt=h if dt is None else dt,
         substeps=_substeps(dt, h),
-        noise_input=_force_input(model, data, [_dof(model, name) for name in noise_input]),
+        noise_input=G,
         process_noise=process_noise,
         sensor_noise=sensor_noise,
         prior=prior,
@@ -104,15 +104,6 @@ def linearise(
         inputs=[model.actuator(i).name or f"u{i}" for i in range(model.nu)],
         sensors=names,
     )
-
-
-def _differentiable(mjmodel: mujoco.MjModel) -> mujoco.MjModel:
-    model = copy.deepcopy(mjmodel)
-    if model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4:
-        model.opt.integrator = mujoco.mjtIntegrator.mjINT_EULER
-    for delays in (model.actuator_delay, model.sensor_delay):
-        delays[:] = 0.0
-    return model
 
 
 def _substeps(dt: float | None, h: float) -> int:
@@ -157,17 +148,32 @@ def _dof_names(model: mujoco.MjModel) -> list[str]:
     return names
 
 
-def _force_input(model: mujoco.MjModel, data: mujoco.MjData, dofs: Sequence[int]) -> Array:
-    """Central differences of one physics step with respect to a generalised force on each of ``dofs``."""
-    G = np.zeros((2 * model.nv, len(dofs)))
-    for column, dof in enumerate(dofs):
-        ends = []
+def _derivatives(
+    model: mujoco.MjModel, data: mujoco.MjData, dofs: Sequence[int]
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return A, B, G, C, D: central differences of one physics step and of the sensors read at its start."""
+    nv, nu, q = model.nv, model.nu, len(dofs)
+    width = 2 * nv + nu + q
+    steps, readings = np.zeros((2 * nv, width)), np.zeros((model.nsensordata, width))
+    for i in range(width):
         for sign in (1.0, -1.0):
+            # The inputs act linearly over a step, so their perturbation may be large; a state's may not.
+            eps = sign * (_EPSILON if i < 2 * nv else 1e-3)
             moved = copy.copy(data)
-            moved.qfrc_applied[dof] += sign
+            if i < nv:
+                mujoco.mj_integratePos(model, moved.qpos, np.eye(nv)[i], eps)
+            elif i < 2 * nv:
+                moved.qvel[i - nv] += eps
+            elif i < 2 * nv + nu:
+                moved.ctrl[i - 2 * nv] += eps
+            else:
+                moved.qfrc_applied[dofs[i - 2 * nv - nu]] += eps
+            mujoco.mj_forward(model, moved)
+            readings[:, i] += moved.sensordata / (2.0 * eps)
             mujoco.mj_step(model, moved)
-            shift = np.zeros(model.nv)
+            shift = np.zeros(nv)
             mujoco.mj_differentiatePos(model, shift, 1.0, data.qpos, moved.qpos)
-            ends.append(np.concatenate([shift, moved.qvel]))
-        G[:, column] = 0.5 * (ends[0] - ends[1])
-    return G
+            steps[:, i] += np.concatenate([shift, moved.qvel]) / (2.0 * eps)
+    A, B, G = np.split(steps, [2 * nv, 2 * nv + nu], axis=1)
+    C, D, _ = np.split(readings, [2 * nv, 2 * nv + nu], axis=1)
+    return A, B, G, C, D

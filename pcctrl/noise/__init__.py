@@ -2,8 +2,8 @@ r"""Noise, once: the same object drives a simulated sensor or disturbance and de
 
 A coloured noise is a chain in orthonormal generalised coordinates, :math:`\dot z = A z + \xi`,
 :math:`\langle\xi\xi^\top\rangle = Q\delta`, read out as :math:`H z`: the coordinates are orthonormal combinations of
-the noise and its derivatives, so their stationary covariance is exactly the identity (:math:`A + A^\top + Q = 0`), where
-the covariance of the derivatives themselves has a condition number of 1e6 and more. Source: DESIGN §2.1; the
+the noise and its derivatives, so their stationary covariance is exactly the identity (:math:`A + A^\top + Q = 0`),
+where the covariance of the derivatives themselves has a condition number of 1e6 and more. Source: DESIGN §2.1; the
 first-order chain is the Ornstein-Uhlenbeck process, the Gaussian one a Hermite basis.
 """
 

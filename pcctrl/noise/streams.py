@@ -12,12 +12,18 @@ import scipy.signal
 from pcctrl.arrays import Array
 from pcctrl.linalg import discretise
 
-__all__ = ["AddedStream", "Chain", "ChainStream", "FilteredStream", "IndependentStream", "NoiseStream"]
+__all__ = ["Chain", "NoiseStream"]
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A linear stochastic chain with stationary covariance I: A (k, k) in 1/s, Q (k, k), and readout row H (k,)."""
+    """A linear stochastic chain with stationary covariance I.
+
+    Args:
+        A: (k, k) in 1/s.
+        Q: (k, k) spectral density of the noise that drives it.
+        H: (k,) readout row, in the unit of the noise.
+    """
 
     A: Array
     Q: Array

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from plants import white_msd
+
+from pcctrl.controllers import PID
+from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.evaluation import fold_pid
+from pcctrl.filters import Belief, Readings
+
+
+def reading(*y: float) -> Belief:
+    return Belief(np.array(y), np.eye(len(y)), np.zeros(1), len(y))
+
+
+def test_each_term_is_its_textbook_sum() -> None:
+    pid = PID([[2.0]], [[3.0]], [[0.5]], dt=0.1)
+    state, u, _ = pid.act(pid.init(), reading(1.0), goal=[0.0])
+    assert u[0] == pytest.approx(-2.0 - 3.0 * 0.1)
+    _, u, _ = pid.act(state, reading(2.0), goal=[0.0])
+    assert u[0] == pytest.approx(-4.0 - 3.0 * 0.3 - 0.5 * 10.0)
+
+
+def test_derivative_filter_is_first_order() -> None:
+    pid = PID([[0.0]], [[0.0]], [[1.0]], dt=0.1, tau=0.3)
+    state, *_ = pid.act(pid.init(), reading(0.0))
+    outputs = []
+    for k in range(1, 40):
+        state, u, _ = pid.act(state, reading(0.1 * k))
+        outputs.append(-u[0])
+    want = 1.0 - 0.75 ** np.arange(1, 40)
+    np.testing.assert_allclose(outputs, want, atol=1e-12)
+
+
+def test_integral_stands_still_at_a_limit() -> None:
+    pid = PID([[1.0]], [[1.0]], [[0.0]], dt=0.1, limits=(-1.0, 1.0))
+    state = pid.init()
+    for _ in range(100):
+        state, u, _ = pid.act(state, reading(-50.0))
+        assert u[0] == 1.0
+    _, u, _ = pid.act(state, reading(0.5))
+    # A wound-up integral would hold the output at the limit.
+    assert u[0] < 0.0
+
+
+def test_compensator_is_the_same_filter() -> None:
+    pid = PID([[2.0, -1.0]], [[0.3, 0.0]], [[0.5, 0.1]], dt=0.1, tau=0.2)
+    compensator = fold_pid(pid)
+    rng = np.random.default_rng(0)
+    state, s = pid.init(), np.zeros(len(compensator.A))
+    y = rng.standard_normal(2)
+    # The compensator's last reading starts at 0, the PID's at the first one.
+    state, *_ = pid.act(state, reading(0.0, 0.0))
+    for _ in range(20):
+        y = rng.standard_normal(2)
+        state, u, _ = pid.act(state, reading(*y))
+        np.testing.assert_allclose(compensator.C @ s + compensator.D @ y, u, atol=1e-12)
+        s = compensator.A @ s + compensator.B @ y
+
+
+def test_readings_hold_a_missing_sensor() -> None:
+    readings = Readings(white_msd())
+    belief, _ = readings.update(readings.init(), [0.7])
+    belief, info = readings.step(belief, [np.nan])
+    assert belief.mean == 0.7
+    assert info.present is not None
+    assert not info.present[0]
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(ShapeError, match="ki"):
+        PID([[1.0]], [[1.0, 2.0]], [[1.0]], dt=0.1)
+    with pytest.raises(ParameterError, match="dt"):
+        PID([[1.0]], [[1.0]], [[1.0]], dt=0.0)
+    with pytest.raises(ParameterError, match="tau"):
+        PID([[1.0]], [[1.0]], [[1.0]], dt=0.1, tau=-1.0)
+    pid = PID([[1.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]], dt=0.1)
+    with pytest.raises(ShapeError, match="belief"):
+        pid.act(pid.init(), reading(1.0))

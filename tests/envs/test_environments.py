@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from contracts import check_environment
+from gymnasium.utils.env_checker import check_env
+
+from pcctrl.envs import PLANTS, CartPoleEnv, MassSpringDamperEnv, NoiseOptions, Sensors
+from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
+from pcctrl.noise import Smooth, White
+
+
+@pytest.mark.parametrize("env_id", PLANTS)
+def test_contract(env_id: str) -> None:
+    check_environment(lambda: gym.make(env_id, max_episode_steps=200))
+
+
+def test_negative_control_a_constant_observation_breaks_the_contract() -> None:
+    class Stuck(gym.ObservationWrapper[Any, Any, Any]):
+        def observation(self, observation: Any) -> Any:
+            return 0.0 * observation
+
+    with pytest.raises(AssertionError):
+        check_environment(lambda: Stuck(gym.make("pcctrl/CartPole-v0", max_episode_steps=200)))
+
+
+@pytest.mark.parametrize("env_id", PLANTS)
+@pytest.mark.parametrize("raw", [True, False])
+def test_gymnasium_accepts_it(env_id: str, raw: bool) -> None:
+    env = gym.make(env_id)
+    with warnings.catch_warnings():
+        # The checker advises on the range of spaces, and warns that the sensed environment is a wrapper: it is.
+        warnings.filterwarnings("ignore", category=UserWarning, module="gymnasium")
+        check_env(env.unwrapped if raw else env, skip_render_check=True)
+
+
+@pytest.mark.parametrize("env_id", PLANTS)
+def test_rendering(env_id: str) -> None:
+    """In a process of its own, since MuJoCo chooses its graphics when it is first imported."""
+    code = f"""
+import gymnasium as gym, pcctrl.envs
+env = gym.make("{env_id}", render_mode="rgb_array")
+env.reset(seed=0)
+print(env.render().std())
+env.close()
+"""
+    for backend in ("egl", "osmesa"):
+        environment = os.environ | {"MUJOCO_GL": backend}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        if done.returncode == 0:
+            assert float(done.stdout.split()[-1]) > 1.0
+            return
+    pytest.skip("no off-screen rendering here: " + done.stderr.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("plant", [CartPoleEnv, MassSpringDamperEnv])
+def test_model_predicts_the_simulator(plant: type[CartPoleEnv]) -> None:
+    """One step of the linear model from a small state equals MuJoCo's, forces included."""
+    env = plant(White(density=1e-9))
+    model = env.linear_model([White(std=s) for s in plant.sensor_std])
+    joint = model.joint(0)
+    n = joint.plant
+    env.reset(seed=0)
+    x = 1e-3 * np.random.default_rng(0).standard_normal(n)
+    env.data.qpos[:], env.data.qvel[:] = x[: n // 2], x[n // 2 :]
+    *_, info = env.step(np.array([0.05]))
+    np.testing.assert_allclose(info["state"], joint.F @ x + joint.B[:, 0] * 0.05, atol=1e-7)
+
+
+def test_disturbance_has_the_stated_size() -> None:
+    env = CartPoleEnv(Smooth(1.0, 0.04))
+    forces = []
+    for seed in range(60):
+        env.reset(seed=seed)
+        forces.append([env.step(np.zeros(1))[4]["disturbance"] for _ in range(2)][-1])
+    assert abs(np.var(forces) - 0.98) < 4.5 * np.sqrt(2.0 / 60)
+
+
+def test_sensor_imperfections() -> None:
+    env = Sensors(CartPoleEnv(), bias=[0.5, -0.25], delay=[0.04, 0.0])
+    observation, info = env.reset(seed=0)
+    truth = [info["state"][:2]]
+    np.testing.assert_allclose(observation, truth[0] + [0.5, -0.25])
+    for _ in range(5):
+        observation, *_, info = env.step(np.zeros(1))
+        truth.append(info["state"][:2])
+    np.testing.assert_allclose(observation, [truth[-3][0] + 0.5, truth[-1][1] - 0.25])
+
+
+def test_dropout_is_nan_at_its_rate() -> None:
+    env = Sensors(MassSpringDamperEnv(), dropout=0.3)
+    env.reset(seed=0)
+    missing = [np.isnan(env.step(np.zeros(1))[0][0]) for _ in range(2000)]
+    assert abs(np.mean(missing) - 0.3) < 4.5 * np.sqrt(0.3 * 0.7 / 2000)
+
+
+def test_sensors_wrap_any_environment() -> None:
+    env = Sensors(gym.make("Pendulum-v1"), White(std=0.1), dt=0.05)
+    observation, info = env.reset(seed=0)
+    assert info["state"].shape == observation.shape == (3,)
+    assert np.abs(observation - info["state"]).max() > 1e-3
+    with pytest.raises(ModelError, match="env"):
+        env.task()
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "name"),
+    [
+        (lambda: Sensors(CartPoleEnv(), [White(std=1.0)]), ShapeError, "noise"),
+        (lambda: Sensors(CartPoleEnv(), White(density=1.0)), ParameterError, "noise[0]"),
+        (lambda: Sensors(CartPoleEnv(), dropout=1.0), ParameterError, "dropout"),
+        (lambda: Sensors(CartPoleEnv(), delay=-0.1), ParameterError, "delay"),
+        (lambda: Sensors(CartPoleEnv(), bias=[0.0, 0.0, 0.0]), ShapeError, "bias"),
+        (lambda: Sensors(CartPoleEnv(), bias=np.nan), ParameterError, "bias"),
+        (lambda: Sensors(gym.make("FrozenLake-v1")), ShapeError, "env"),
+        (lambda: Sensors(gym.make("MountainCar-v0")), ParameterError, "dt"),
+        (lambda: CartPoleEnv(White(std=1.0)), ParameterError, "process_noise"),
+        (lambda: CartPoleEnv().step(np.zeros(1)), ParameterError, "step"),
+        (lambda: Sensors(CartPoleEnv()).task(), ModelError, "noise"),
+        (lambda: NoiseOptions(colour="pink").make("x", CartPoleEnv), UnknownNameError, "noise.colour"),  # type: ignore[arg-type]
+        (lambda: NoiseOptions(s=-1.0).make("x", CartPoleEnv), ParameterError, "noise.s"),
+        (lambda: NoiseOptions(floor=-1.0).make("x", CartPoleEnv), ParameterError, "noise.floor"),
+        (lambda: NoiseOptions(sensor_std=(1.0,)).make("x", CartPoleEnv), ShapeError, "noise.sensor-std"),
+    ],
+)
+def test_bad_arguments_are_named(build, error: type[PcctrlError], name: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error) as caught:
+        build()
+    assert caught.value.name == name
+
+
+def test_bad_actions_are_named() -> None:
+    env = gym.make("pcctrl/CartPole-v0")
+    env.reset(seed=0)
+    with pytest.raises(ShapeError, match="action"):
+        env.step(np.zeros(2))
+    with pytest.raises(ParameterError, match="action"):
+        env.step(np.array([np.nan]))

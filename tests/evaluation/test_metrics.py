@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcctrl.evaluation import Episode, Row, interval, score, summarise
+
+
+def episode(cost: list[float], failed: bool = False) -> Episode:
+    T = len(cost)
+    one = np.ones((T, 1))
+    return Episode(
+        dt=0.1,
+        failed=failed,
+        state=one,
+        observation=one,
+        estimate=one + 0.5,
+        estimate_std=one,
+        innovation=one,
+        innovation_std=one,
+        nis=np.arange(T, dtype=float),
+        status=np.zeros(T, dtype=np.int64),
+        action=one,
+        cost=np.array(cost),
+        step_us=np.arange(T, dtype=float),
+    )
+
+
+def row(agent: str, seed: int, cost: float, failed: bool = False) -> Row:
+    return Row(agent, seed, failed, 10, cost, 0.0, 0.1, 1.0, 1.0, 2.0)
+
+
+def test_score_of_a_whole_episode() -> None:
+    r = score("a", 3, episode([10.0, 1.0, 2.0, 3.0]), steps=4, settle=1)
+    assert (r.cost, r.start_cost, r.rmse, r.nis) == (2.0, 10.0, 0.5, 2.0)
+    assert (r.failed, r.steps, r.step_us_p50) == (False, 4, 1.5)
+
+
+def test_a_lost_plant_pays_to_the_end() -> None:
+    assert score("a", 0, episode([1.0, 5.0], failed=True), steps=10).cost == pytest.approx((1.0 + 9 * 5.0) / 10)
+    assert score("a", 0, episode([1.0, 5.0], failed=True), steps=10, settle=5).cost == 5.0
+
+
+def test_intervals_cover_at_their_level() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(120):
+        found = interval(rng.normal(2.0, 1.0, 40))
+        covered += found.low <= 2.0 <= found.high
+    # Percentile intervals of 40 points cover some 93-95 %: 4 standard errors below that.
+    assert covered / 120 > 0.85
+    assert covered < 120
+
+
+def test_interquartile_mean_ignores_the_tails() -> None:
+    found = interval(np.array([1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 1000.0]))
+    assert found.iqm == 2.0
+    assert found.mean > 100.0
+
+
+def test_pairing_takes_out_the_seed() -> None:
+    luck = np.random.default_rng(0).normal(0, 5.0, 30)
+    first = [row("a", s, 10.0 + luck[s]) for s in range(30)]
+    second = [row("b", s, 11.0 + luck[s] + 0.01 * s) for s in reversed(range(30))]
+    summary = summarise(second, first)
+    assert summary.difference is not None
+    assert 1.0 < summary.difference.low < summary.difference.high < 1.3
+    assert summary.cost.high - summary.cost.low > 2.0
+
+
+def test_failures_are_counted_and_one_seed_has_no_width() -> None:
+    summary = summarise([row("a", 0, 1.0, failed=True)], None)
+    assert (summary.failures, summary.seeds) == (1, 1)
+    assert summary.cost.low == summary.cost.high == 1.0
+    assert summary.difference is None

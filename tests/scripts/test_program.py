@@ -1,0 +1,125 @@
+"""The program as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pcctrl.scripts.main import main
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.err.count("\n") == 1, captured.err
+    assert captured.err.startswith("pcctrl: ")
+    return captured.err
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("pcctrl/CartPole-v0", "aif", "lqg", "lqg-tuned", "pid"):
+        assert name in out
+
+
+def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = "pcctrl/MassSpringDamper-v0"
+    assert (
+        main(["run", env, "--agent", "aif", "--steps", "50", "--out", str(tmp_path / "run"), "--noise.dropout", "0.2"])
+        == 0
+    )
+    assert "PARTIAL" not in capsys.readouterr().out  # one sensor: a missing one is blindness
+    command = ["compare", env, "--agents", "aif", "lqg", "--seeds", "3", "--steps", "50", "--jobs", "1"]
+    command += ["--noise.colour", "ou", "--noise.s", "0.5", "--out", str(tmp_path / "compare")]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "Lowest cost: " in out
+    for folder in ("run", "compare"):
+        for name in ("config.json", "summary.json", "results.csv", "estimates.png", "innovations.png", "cost.png"):
+            assert (tmp_path / folder / name).stat().st_size > 0
+    config = json.loads((tmp_path / "compare" / "config.json").read_text())
+    assert config["task"]["noise"]["s"] == 0.5
+    assert config["agents"]["aif"]["lag"] == 0
+    assert main(command) == 0
+    assert "6 of 6 episodes found finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["compare", "pcctrl/Nothing-v0"], ["env", "pcctrl/CartPole-v0", "Nothing"]),
+        (["compare", "pcctrl/CartPole-v0", "--agents", "aif", "mpx"], ["agents", "lqg-tuned", "mpx"]),
+        (["compare", "pcctrl/CartPole-v0", "--agents", "aif", "aif"], ["agents", "different"]),
+        (["compare", "pcctrl/CartPole-v0", "--seeds", "0"], ["seeds", "at least 1"]),
+        (["compare", "pcctrl/CartPole-v0", "--jobs", "0"], ["jobs"]),
+        (["compare", "pcctrl/CartPole-v0", "--agents", "lqg", "--first-seed", "-1"], ["seeds", "-1"]),
+        (["compare", "pcctrl/CartPole-v0", "--agents", "lqg", "--settle", "2000"], ["settle"]),
+        (["compare", "pcctrl/CartPole-v0", "--bogus", "1"], ["--bogus"]),
+        (["compare", "pcctrl/CartPole-v0", "--seeds", "many"], ["--seeds", "many"]),
+        (["compare"], ["ENV" if sys.platform == "win32" else "pcctrl compare"]),
+        (["run", "pcctrl/CartPole-v0", "--steps", "0"], ["steps"]),
+        (["run", "pcctrl/CartPole-v0", "--noise.s", "-1"], ["noise.s", "-1"]),
+        (["run", "pcctrl/CartPole-v0", "--noise.colour", "pink"], ["pink"]),
+        (["run", "pcctrl/CartPole-v0", "--noise.dropout", "2"], ["dropout"]),
+        (["run", "pcctrl/CartPole-v0", "--agent", "lqg", "--seed", "-3"], ["seeds", "-3"]),
+        (["bench", "speed"], ["name", "limits", "speed"]),
+        (["fly"], ["fly"]),
+        ([], ["pcctrl"]),
+    ],
+)
+def test_a_user_error_is_one_line_and_code_2(
+    arguments: list[str],
+    names: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = complaint(capsys, *arguments)
+    for name in names:
+        assert name in line
+    assert "Traceback" not in line
+
+
+def test_an_unwritable_directory_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    line = complaint(
+        capsys,
+        "run",
+        "pcctrl/MassSpringDamper-v0",
+        "--steps",
+        "5",
+        "--agent",
+        "lqg",
+        "--out",
+        str(tmp_path / "file" / "x"),
+    )
+    assert "file" in line
+
+
+@pytest.mark.parametrize("command", ["list", "run", "compare", "bench"])
+def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert not stop.value.code
+    assert len(capsys.readouterr().out) > 150
+
+
+def test_installed_program_runs() -> None:
+    program = Path(sys.executable).with_name("pcctrl")
+    done = subprocess.run([program, "list"], capture_output=True, text=True, check=True)
+    assert "aif" in done.stdout
+
+
+def test_limits_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "limits"]) == 0
+    assert "Kalman (white)" in capsys.readouterr().out
