@@ -71,9 +71,9 @@ def _lqg(task: Task) -> Agent:
 
 
 def _lqg_tuned(task: Task) -> Agent:
-    """Kalman filter and LQR, tuned over Q, R of each sensor and rho for the very noise at hand."""
+    """Kalman filter and LQR, tuned over Q and its diagonal, each R and rho for the very noise at hand."""
     tuned = tune_lqg(task)
-    card = Card("tuned on the true noise", f"Q, R, ρ: {tuned.budget()}")
+    card = Card("tuned on the true noise", f"Q, diag Q, R, ρ: {tuned.budget()}")
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 

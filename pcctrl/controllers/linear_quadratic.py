@@ -40,7 +40,7 @@ class _LinearQuadratic(abc.ABC):
 
     @cached_property
     def _white(self) -> JointModel:
-        return self.model.whitened().joint(0)
+        return self.model.white.joint(0)
 
     @cached_property
     def value(self) -> QuadraticValue:

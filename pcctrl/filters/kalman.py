@@ -21,24 +21,26 @@ __all__ = ["KalmanFilter"]
 class KalmanFilter(LinearFilter):
     """The Kalman filter on the physical state, told the marginal variance of every noise and that it is white.
 
-    Source: Kalman 1960. The two scales are what a practitioner tunes.
+    Source: Kalman 1960. The scales and the added noise are what a practitioner tunes.
 
     Args:
         model: plant and noise.
         process_scale: factor on the process-noise covariance Q.
         sensor_scale: factor on each sensor's variance R, one number or (m,).
+        state_noise: variance a sample added to Q for each state, one number or (n,).
         precision: ``"steady"`` or ``"carried"``, see `LinearFilter`; the answers agree.
 
     Raises:
         ModelError: the model is undetectable.
-        ParameterError: a scale that is not positive.
-        ShapeError: ``sensor_scale`` is neither one number nor (m,).
+        ParameterError: a scale that is not positive, a negative variance.
+        ShapeError: ``sensor_scale`` or ``state_noise`` of another size.
         UnknownNameError: another precision.
     """
 
     model: LinearModel
     process_scale: float = 1.0
     sensor_scale: Array | float = 1.0
+    state_noise: Array | float = 0.0
     precision: Literal["steady", "carried"] = "steady"
 
     def __post_init__(self) -> None:
@@ -48,8 +50,14 @@ class KalmanFilter(LinearFilter):
         if not (scale > 0.0).all():
             raise ParameterError(name="sensor_scale", expected="positive factors", received=scale)
         object.__setattr__(self, "sensor_scale", scale)
+        n = len(self.model.A)
+        noise = as_array("state_noise", np.zeros(n) + self.state_noise, (n,))
+        if (noise < 0.0).any():
+            raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
+        object.__setattr__(self, "state_noise", noise)
         super().__post_init__()
 
     def _believed(self, model: LinearModel) -> JointModel:
-        white = model.whitened().joint(0)
-        return replace(white, Q=white.Q * self.process_scale, R=white.R * self.sensor_scale)
+        white = model.white.joint(0)
+        Q = white.Q * self.process_scale + np.diag(np.asarray(self.state_noise))
+        return replace(white, Q=Q, R=white.R * self.sensor_scale)

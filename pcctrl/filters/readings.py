@@ -32,7 +32,7 @@ class Readings:
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the readings at the operating point, (*batch, m)."""
-        joint = self.model.whitened().joint(0)
+        joint = self.model.white.joint(0)
         mean = np.broadcast_to(
             joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset, (*batch, len(joint.C))
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,8 +127,9 @@ class LinearModel:
             self._joints[order] = self._build_joint(order)
         return self._joints[order]
 
-    def whitened(self) -> LinearModel:
-        """Return the model with each noise replaced by white noise of the same marginal variance."""
+    @cached_property
+    def white(self) -> LinearModel:
+        """The model with each noise replaced by white noise of the same marginal variance."""
         return replace(
             self,
             process_noise=[w.whitened(self.dt, sensor=False) for w in self.process_noise],

@@ -56,21 +56,23 @@ class Tuned:
 
 
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
-    """Return the Kalman filter and LQR of log-factors on Q, on each sensor's R, and on ρ: (1 + m + 1,)."""
+    """Return the Kalman filter and LQR of log-factors: on Q, on Q's diagonal (n), on each R (m), and on ρ."""
+    model = task.model
+    n = len(model.A)
     factors = np.exp(values)
-    return (
-        KalmanFilter(task.model, float(factors[0]), factors[1:-1]),
-        LQR(task.model, task.state_weight, task.action_weight * factors[-1], (task.low, task.high)),
-    )
+    diagonal = np.diagonal(model.white.joint(0).Q)
+    diagonal = np.maximum(diagonal, 1e-6 * diagonal.max())
+    kalman = KalmanFilter(model, float(factors[0]), factors[1 + n : -1], factors[1 : 1 + n] * diagonal)
+    return kalman, LQR(model, task.state_weight, task.action_weight * factors[-1], (task.low, task.high))
 
 
-def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 400, seed: int = 0) -> Tuned:
-    """Tune a white-noise LQG over Q, R of each sensor, and ρ, for the noise that ``task`` really has.
+def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 1200, seed: int = 0) -> Tuned:
+    """Tune a white-noise LQG over Q (scale and diagonal), R of each sensor, and ρ, for the noise of ``task``.
 
     Args:
         task: the task; its noises are the truth, the loop takes them for white.
         starts: from the untuned loop, then from log-normal factors around it (standard deviation 2).
-        evaluations: at most so many from each start (Nelder-Mead).
+        evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the starts.
     """
     truth = task.model.joint(TRUTH_ORDER)
@@ -79,9 +81,11 @@ def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 400, seed: int =
         kalman, lqr = lqg_loop(task, values)
         return _graded_cost(truth, fold(kalman, lqr.gain), task)
 
-    size = len(task.model.C) + 2
+    n, m = len(task.model.A), len(task.model.C)
+    # The added diagonal starts small: it is Q's own scale that the untuned loop has right.
+    centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1)]
     rng = np.random.default_rng(seed)
-    points = [np.zeros(size), *rng.normal(0.0, 2.0, (max(starts, 1) - 1, size))]
+    points = [centre, *(centre + rng.normal(0.0, 2.0, (max(starts, 1) - 1, len(centre))))]
     return _search(cost, points, evaluations)
 
 
@@ -103,7 +107,7 @@ def holdable(model: LinearModel) -> list[int]:
 
     A pole's angle on a cart is not one (it rests only upright): its integral would be a hidden mode at 1.
     """
-    joint = model.whitened().joint(0)
+    joint = model.white.joint(0)
     steady = np.hstack([joint.F - np.eye(joint.size), joint.B])
     held: list[int] = []
     for i in range(len(model.C)):
@@ -122,12 +126,12 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
     Args:
         task: the task.
         starts: number of starting points.
-        evaluations: at most so many from each start (Nelder-Mead).
+        evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the perturbation of each start.
     """
     model = task.model
     truth = model.joint(TRUTH_ORDER)
-    F = model.whitened().joint(0).F
+    F = model.white.joint(0).F
     rates = model.C @ (F - np.eye(len(F))) / model.dt
     held = holdable(model)
     rng = np.random.default_rng(seed)
@@ -162,16 +166,14 @@ def _search(cost: Callable[[Array], float], points: Sequence[Array], evaluations
             return _NOWHERE
         return value if np.isfinite(value) else _NOWHERE
 
+    def descend(x0: Array) -> scipy.optimize.OptimizeResult:
+        options = {"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-9, "adaptive": True}
+        return scipy.optimize.minimize(safe, x0, method="Nelder-Mead", options=options)
+
     with np.errstate(all="ignore"):
-        found = [
-            scipy.optimize.minimize(
-                safe,
-                x0,
-                method="Nelder-Mead",
-                options={"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-9, "adaptive": len(x0) > 4},
-            )
-            for x0 in points
-        ]
+        found = [descend(x0) for x0 in points]
+        # A simplex may have collapsed on its way: once more, from the best.
+        found.append(descend(min(found, key=lambda r: float(r.fun)).x))
     best = min(found, key=lambda r: float(r.fun))
     if best.fun >= _UNSTABLE:
         raise ModelError(
@@ -182,5 +184,5 @@ def _search(cost: Callable[[Array], float], points: Sequence[Array], evaluations
         cost=float(best.fun),
         starts=len(points),
         evaluations=int(sum(r.nfev for r in found)),
-        costs=tuple(float(r.fun) for r in found),
+        costs=tuple(float(r.fun) for r in found[:-1]),
     )

@@ -17,7 +17,8 @@ from pcctrl.errors import FileError, ParameterError
 from pcctrl.evaluation import Comparison, Episode, compare, rollout
 from pcctrl.filters import Info
 
-MAKE = functools.partial(gym.make, "pcctrl/MassSpringDamper-v0", max_episode_steps=60)
+# Named with its module, since spawned workers start without it.
+MAKE = functools.partial(gym.make, "pcctrl.envs:pcctrl/MassSpringDamper-v0", max_episode_steps=60)
 
 
 def comparison(names: tuple[str, ...] = ("aif", "lqg"), count: int = 3, **changes: Any) -> Comparison:

@@ -108,5 +108,5 @@ def test_bad_arguments_are_named(changes: dict[str, Any], error: type[PcctrlErro
 
 
 def test_whitened_model_has_no_chains_left() -> None:
-    model = build(process_noise=[OrnsteinUhlenbeck(1.0, 0.5)], sensor_noise=[Smooth(0.1, 0.2)]).whitened()
+    model = build(process_noise=[OrnsteinUhlenbeck(1.0, 0.5)], sensor_noise=[Smooth(0.1, 0.2)]).white
     assert model.joint(6).size == 2
