@@ -63,6 +63,6 @@ def run(console: Console, seeds: int = 100, out: Path = Path("out/bench/cartpole
     console.print(
         "s: smoothness in samples. aif: noise told with its colour. lqg-tuned, pid: tuned for that very colour on the "
         "exact linear cost. lqg: variances told, taken for white. Process std 1 N, sensors 0.01 m and 0.005 rad, floor "
-        "1e-3; lag 0. The first 100 samples are the start and not scored (failures are). Tuning budgets, at the last s: "
+        "1e-3; lag 0. The first 100 samples are the start and not scored (failures are). Tuning, at the last s: "
         + "; ".join(f"{name}: {budget}" for name, budget in budgets.items())
     )

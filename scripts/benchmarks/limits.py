@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from pcctrl.evaluation import impulse_response, sample_covariance
-from pcctrl.filters import KalmanFilter, PCFilter
+from pcctrl.evaluation import SampleCovariance, impulse_response, sample_covariance
+from pcctrl.filters import KalmanFilter, LinearFilter, PCFilter
+from pcctrl.models import LinearModel
 from pcctrl.scripts.benchmarks.systems import mass_spring_damper, smooth_or_white
 
-__all__ = ["COLOURS", "LimitRow", "limit_rows", "run"]
+__all__ = ["COLOURS", "LimitRow", "WrongRow", "limit_rows", "run", "wrong_rows"]
 
 COLOURS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
 
@@ -27,11 +28,23 @@ class LimitRow:
     kalman: float
 
 
+@dataclass(frozen=True)
+class WrongRow:
+    """RMSE over the physical limit when the filter is told half or twice s, or a floor too low or too high by 100."""
+
+    samples: float
+    half: float
+    double: float
+    floor_low: float
+    floor_high: float
+    kalman: float
+
+
 def limit_rows(floor: float = 1e-4, colours: tuple[float, ...] = COLOURS) -> list[LimitRow]:
     """Return the rows for ``colours``, each exact: impulse responses against covariances over 320 samples."""
     rows = []
     for s in colours:
-        model = mass_spring_damper(*smooth_or_white(s, 0.1, 1.0, 0.1, floor))
+        model = _model(s, floor)
         moments = sample_covariance(model)
         limit = moments.score(moments.limit())
         filters = (PCFilter(model, order=4), PCFilter(model, order=6), KalmanFilter(model))
@@ -40,8 +53,23 @@ def limit_rows(floor: float = 1e-4, colours: tuple[float, ...] = COLOURS) -> lis
     return rows
 
 
+def wrong_rows(floor: float = 1e-2, colours: tuple[float, ...] = COLOURS[1:]) -> list[WrongRow]:
+    """Return the price of telling the order-4 filter a wrong smoothness or a wrong floor, exactly."""
+    rows = []
+    for s in colours:
+        moments = sample_covariance(_model(s, floor))
+        limit = moments.score(moments.limit())
+
+        def ratio(filter_: LinearFilter, moments: SampleCovariance = moments, limit: float = limit) -> float:
+            return moments.score(moments.error(impulse_response(filter_))) / limit
+
+        told = [_model(0.5 * s, floor), _model(2.0 * s, floor), _model(s, 0.01 * floor), _model(s, 100.0 * floor)]
+        rows.append(WrongRow(s, *(ratio(PCFilter(m)) for m in told), ratio(KalmanFilter(_model(s, floor)))))
+    return rows
+
+
 def run(console: Console) -> None:
-    """Print the table."""
+    """Print both tables."""
     table = Table(title="RMSE / physical limit, mass-spring-damper", title_justify="left")
     for heading in ("s [samples]", "limit", "PCFilter order 4", "order 6", "Kalman (white)"):
         table.add_column(heading, justify="right")
@@ -51,5 +79,17 @@ def run(console: Console) -> None:
     console.print(table)
     console.print(
         "Exact, no seeds. Score: √ mean_i(P_ii / Var x_i). Limit: dense Gaussian conditioning on 320 past samples. "
-        "Noise told (Kalman: its variances); process std 1, sensor std 0.1, floor 1e-4; lag 0; no tuning."
+        "Noise told (Kalman: its variances); process std 1, sensor std 0.1, floor 1e-4; lag 0; no tuning.\n"
     )
+    table = Table(title="The same, order 4, told wrongly (true floor 1e-2)", title_justify="left")
+    for heading in ("s [samples]", "s × ½", "s × 2", "floor × 0.01", "floor × 100", "Kalman (white)"):
+        table.add_column(heading, justify="right")
+    for w in wrong_rows():
+        numbers = (w.half, w.double, w.floor_low, w.floor_high, w.kalman)
+        table.add_row(f"{w.samples:g}", *(f"{v:.3f}" for v in numbers))
+    console.print(table)
+    console.print("s of both noises is told wrongly together; when in doubt, rough.")
+
+
+def _model(samples: float, floor: float) -> LinearModel:
+    return mass_spring_damper(*smooth_or_white(samples, 0.1, 1.0, 0.1, floor))
