@@ -22,7 +22,7 @@ import numpy as np
 
 from pcctrl.arrays import Array
 
-__all__ = ["Correction", "correct", "minimum"]
+__all__ = ["Correction", "correct", "curvature", "distance", "minimum"]
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -75,3 +75,18 @@ def minimum(nis: Array, correction: Correction, present: Array | int) -> Array:
     """
     _, log_det = np.linalg.slogdet(correction.innovation_covariance)
     return np.asarray(0.5 * (nis + log_det + np.asarray(present) * _LOG_2PI))
+
+
+def curvature(covariance: Array) -> Array:
+    """Return F'' (..., N, N), the inverse of a posterior covariance, which must be positive definite."""
+    scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    outer = scale[..., :, None] * scale[..., None, :]
+    return np.asarray(np.linalg.inv(covariance / outer) / outer)
+
+
+def distance(left: Array, H: Array) -> float:
+    """Return the way ``left`` (..., N) to the minimum in posterior standard deviations, the largest of the batch.
+
+    It is √(δᵀF''δ), so that F exceeds its minimum by half its square.
+    """
+    return float(np.sqrt(np.maximum(np.einsum("...i,...ij,...j->...", left, H, left), 0.0)).max(initial=0.0))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, choose
 from pcctrl.controllers.base import ControlInfo, bounds, limited
-from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain, goal_gain
+from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain
 from pcctrl.errors import ShapeError
 from pcctrl.filters import Belief
 
@@ -23,55 +23,76 @@ __all__ = ["LQR", "ExpectedFreeEnergy"]
 
 
 class _LinearQuadratic(abc.ABC):
-    """A stateless law u = ū − L_x (x − x̄) − L_w ŵ − L_g (goal − x̄) within limits."""
+    """A law without memory: u = ū − L_x (x − x̄) − L_e e − L_g (goal − ḡ) within limits, e = (ŵ, d)."""
 
     model: LinearModel
     limits: tuple[ArrayLike, ArrayLike] | None
 
+    def __post_init__(self) -> None:
+        _ = self.gain, self._limits, self._goal_gain
+
     @property
     @abc.abstractmethod
-    def _weights(self) -> tuple[ArrayLike, ArrayLike]:
-        """W and ρ."""
+    def _joint(self) -> JointModel:
+        """The joint model whose belief the law reads."""
 
     @property
-    def _joint(self) -> JointModel:
-        """The joint model whose belief the law reads; here the plant alone."""
-        return self._white
+    @abc.abstractmethod
+    def _weights(self) -> tuple[Array, Array]:
+        """W (n, n) and ρ (p, p)."""
 
-    @cached_property
-    def _white(self) -> JointModel:
-        return self.model.white.joint(0)
+    @property
+    @abc.abstractmethod
+    def _offset_free(self) -> bool:
+        """Whether d is cancelled and goals are held exactly, whatever that costs in input."""
+
+    @property
+    @abc.abstractmethod
+    def _target(self) -> Array:
+        """T (n, g), by which a goal says where the state should be."""
+
+    @property
+    def _forecasts(self) -> bool:
+        """Whether the law reads more of the belief than the physical state."""
+        return True
 
     @cached_property
     def value(self) -> QuadraticValue:
         """The solved value function over the state."""
-        n, p = self.model.B.shape
-        weight, rho = self._weights
-        return feedback(
-            self._joint,
-            cost_matrix("state weight", weight, n, definite=False),
-            cost_matrix("action weight", rho, p, definite=True),
-        )
+        return feedback(self._joint, *self._weights)
 
     @cached_property
     def gain(self) -> Array:
-        """Gain (p, N) on the joint states that the law reads: L_x, then L_w on the forecast, then zeros."""
-        joint = self._joint
+        """Gain (p, N) on the joint states that the law reads: L_x, then L_e, then zeros for the sensors' noise."""
+        joint, value = self._joint, self.value
         gain = np.zeros((joint.B.shape[1], joint.size))
-        gain[:, : joint.plant] = self.value.L
-        gain[:, joint.exogenous] = self._forecast_gain()
+        gain[:, : joint.plant] = value.L
+        if self._forecasts:
+            e = joint.exogenous
+            gain[:, e] = forecast_gain(value, joint.F[: joint.plant, e], joint.F[e, e])
+            if self._offset_free and joint.disturbances:
+                gain[:, joint.plant + joint.process : e.stop] = np.eye(joint.disturbances)
         return gain
-
-    def _forecast_gain(self) -> Array:
-        return np.zeros((self._joint.B.shape[1], self._joint.process))
 
     @cached_property
     def _goal_gain(self) -> Array:
-        return goal_gain(self.value)
+        """Gain (p, g) on the goal."""
+        value, T = self.value, self._target
+        if self._offset_free:
+            # The input that holds T·goal at rest, and the feedback about that.
+            hold = np.linalg.pinv(value.B) @ (np.eye(len(value.A)) - value.A)
+            return -(value.L + hold) @ T
+        g = T.shape[1]
+        return forecast_gain(value, np.zeros((len(T), g)), np.eye(g), T)
 
     @cached_property
     def _limits(self) -> tuple[Array, Array]:
         return bounds(self.limits, self.model.B.shape[1])
+
+    @cached_property
+    def _rest_goal(self) -> Array:
+        """What a goal that asks for the operating point would say."""
+        return np.linalg.pinv(self._target) @ self._joint.mean[: self._joint.plant]
 
     def init(self, batch: tuple[int, ...] = ()) -> None:  # noqa: ARG002 (no memory, no batch)
         """Return None: the law has no memory."""
@@ -83,24 +104,27 @@ class _LinearQuadratic(abc.ABC):
         Args:
             state: None.
             belief: of a filter on the same model.
-            goal: physical state (..., n) to hold, the operating point by default.
+            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those; the operating point by default.
 
         Raises:
-            ShapeError: the belief does not have the joint states that the gain was made for.
+            ShapeError: the belief does not have the joint states that the gain was made for, or the goal's size is off.
         """
-        joint, gain = self._joint, self.gain
-        if belief.plant != joint.plant or (joint.process and belief.mean.shape[-1] != joint.size):
-            expected = f"{joint.plant} states" + (f" of {joint.size} joint states" if joint.process else "")
+        joint, gain, n = self._joint, self.gain, self._joint.plant
+        if belief.plant != n or (self._forecasts and belief.mean.shape[-1] != joint.size):
+            expected = f"{n} states" + (f" of {joint.size} joint states" if self._forecasts else "")
             received = f"{belief.plant} states of {belief.mean.shape[-1]}"
             raise ShapeError(name="belief", expected=expected, received=received)
-        exogenous = joint.exogenous
-        forecast = belief.mean[..., exogenous] @ -gain[:, exogenous].T
-        unlimited = joint.input - (belief.state - joint.mean[: joint.plant]) @ self.value.L.T + forecast
+        unlimited = joint.input - (belief.state - joint.mean[:n]) @ self.value.L.T
+        forecast = np.zeros_like(unlimited)
+        if self._forecasts:
+            forecast = belief.mean[..., joint.exogenous] @ -gain[:, joint.exogenous].T
+            unlimited = unlimited + forecast
         if goal is not None:
-            offset = np.asarray(goal, dtype=np.float64) - joint.mean[: joint.plant]
-            if offset.shape[-1:] != (joint.plant,):
-                raise ShapeError(name="goal", expected=f"(..., {joint.plant})", received=f"shape {offset.shape}")
-            unlimited = unlimited - offset @ self._goal_gain.T
+            wanted = np.asarray(goal, dtype=np.float64)
+            if wanted.shape[-1:] != self._rest_goal.shape:
+                expected = f"(..., {len(self._rest_goal)})"
+                raise ShapeError(name="goal", expected=expected, received=f"shape {wanted.shape}")
+            unlimited = unlimited - (wanted - self._rest_goal) @ self._goal_gain.T
         return state, limited(unlimited, *self._limits), ControlInfo(unlimited, forecast)
 
 
@@ -108,13 +132,16 @@ class _LinearQuadratic(abc.ABC):
 class LQR(_LinearQuadratic):
     """The linear-quadratic regulator: feeds back the physical state and takes every disturbance for unpredictable.
 
-    Source: the discrete algebraic Riccati equation, see `pcctrl.controllers.quadratic`.
+    With ``integral`` it also cancels the input disturbance d that the filter estimates, which is integral action: no
+    offset under a constant disturbance. Source: the discrete algebraic Riccati equation, see
+    `pcctrl.controllers.quadratic`.
 
     Args:
         model: plant.
         state_weight: W, (n, n), its diagonal (n,), or one number.
         action_weight: ρ, (p, p), its diagonal (p,), or one number; positive.
         limits: (low, high) of the input, each one number or (p,).
+        integral: cancel d, and hold goals without offset; the model must have a ``disturbance``.
 
     Raises:
         ModelError: the plant cannot be stabilised.
@@ -125,35 +152,57 @@ class LQR(_LinearQuadratic):
     state_weight: ArrayLike
     action_weight: ArrayLike
     limits: tuple[ArrayLike, ArrayLike] | None = None
-
-    def __post_init__(self) -> None:
-        _ = self.gain, self._limits
+    integral: bool = False
 
     @property
-    def _weights(self) -> tuple[ArrayLike, ArrayLike]:
-        return self.state_weight, self.action_weight
+    def _joint(self) -> JointModel:
+        return self.model.white.joint(0)
+
+    @property
+    def _weights(self) -> tuple[Array, Array]:
+        n, p = self.model.B.shape
+        return (
+            cost_matrix("state_weight", self.state_weight, n, definite=False),
+            cost_matrix("action_weight", self.action_weight, p, definite=True),
+        )
+
+    @property
+    def _offset_free(self) -> bool:
+        return self.integral
+
+    @property
+    def _forecasts(self) -> bool:
+        return self.integral
+
+    @property
+    def _target(self) -> Array:
+        return np.eye(len(self.model.A))
 
 
 @dataclass(frozen=True, eq=False)
 class ExpectedFreeEnergy(_LinearQuadratic):
     r"""Active inference: the input that minimises expected free energy over the generalised state.
 
-    A goal is a prior over future states with precision Π, an input has a prior of precision ρ about rest; the expected
-    free energy of a policy is its risk :math:`\tfrac12\sum (x-g)^\top\Pi(x-g) + u^\top\rho u` plus an ambiguity that
-    for a linear sensor does not depend on u. The belief holds generalised coordinates of the disturbance, which are a
-    forecast of it, so the minimiser feeds back both: u = −L_x x − L_w ŵ. With white noise there is no ŵ and this is
-    LQR. Source: DESIGN §2.5; Friston et al. 2015 for risk and ambiguity.
+    A goal is a prior over future states or sensors with precision Π, an input has a prior of precision ρ about rest;
+    the expected free energy of a policy is its risk :math:`\tfrac12\sum (x-g)^\top\Pi(x-g) + u^\top\rho u` plus an
+    ambiguity that for a linear sensor does not depend on u. The belief holds generalised coordinates of the
+    disturbance, which are a forecast of it, so the minimiser feeds back both: u = −L_x x − L_e e, e = (ŵ, d). With white noise there
+    is no e and this is LQR. Source: DESIGN §2.5; Friston et al. 2015 for risk and ambiguity.
 
     Args:
         model: plant and noise.
-        goal_precision: Π, (n, n), its diagonal (n,), or one number.
+        goal_precision: Π, a matrix, its diagonal, or one number; (n, n), or (m, m) for goals on sensors.
         action_precision: ρ, (p, p), its diagonal (p,), or one number; positive.
         order: the filter's order of generalised coordinates.
         limits: (low, high) of the input, each one number or (p,).
+        goals: whether goals are over ``"states"`` or ``"sensors"``.
+        offset_free: cancel the input disturbance d, and hold goals exactly, whatever the input that takes; else both
+            are traded off against ρ.
 
     Raises:
         ModelError: the plant cannot be stabilised.
         ShapeError, ParameterError: a precision or limit of the wrong shape or sign.
+        UnknownNameError: goals over something else.
     """
 
     model: LinearModel
@@ -161,19 +210,30 @@ class ExpectedFreeEnergy(_LinearQuadratic):
     action_precision: ArrayLike
     order: int = 4
     limits: tuple[ArrayLike, ArrayLike] | None = None
+    goals: Literal["states", "sensors"] = "states"
+    offset_free: bool = False
 
     def __post_init__(self) -> None:
-        _ = self.gain, self._limits
-
-    @property
-    def _weights(self) -> tuple[ArrayLike, ArrayLike]:
-        return self.goal_precision, self.action_precision
+        choose("goals", self.goals, ("states", "sensors"))
+        super().__post_init__()
 
     @property
     def _joint(self) -> JointModel:
         return self.model.joint(self.order)
 
-    def _forecast_gain(self) -> Array:
-        joint = self._joint
-        e = joint.exogenous
-        return forecast_gain(self.value, joint.F[: joint.plant, e], joint.F[e, e])
+    @property
+    def _weights(self) -> tuple[Array, Array]:
+        n, p = self.model.B.shape
+        C = self.model.C
+        size = n if self.goals == "states" else len(C)
+        precision = cost_matrix("goal_precision", self.goal_precision, size, definite=False)
+        weight = precision if self.goals == "states" else C.T @ precision @ C
+        return weight, cost_matrix("action_precision", self.action_precision, p, definite=True)
+
+    @property
+    def _offset_free(self) -> bool:
+        return self.offset_free
+
+    @cached_property
+    def _target(self) -> Array:
+        return np.eye(len(self.model.A)) if self.goals == "states" else np.asarray(np.linalg.pinv(self.model.C))

@@ -25,7 +25,7 @@ from pcctrl.linalg import riccati, stein
 if TYPE_CHECKING:
     from pcctrl.models import JointModel
 
-__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain", "goal_gain"]
+__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +90,3 @@ def forecast_gain(value: QuadraticValue, F_xe: Array, F_ee: Array, target: Array
         constant = constant - value.weight @ target
     S_xe = stein(closed.T, constant, F_ee)
     return np.asarray(np.linalg.solve(value.curvature, value.B.T @ (value.S @ F_xe + S_xe @ F_ee)))
-
-
-def goal_gain(value: QuadraticValue) -> Array:
-    """Return the gain (p, n) on a constant goal state: u = −L x − L_goal goal."""
-    n = len(value.A)
-    return forecast_gain(value, np.zeros((n, n)), np.eye(n), np.eye(n))

@@ -70,9 +70,7 @@ def sample_covariance(model: LinearModel, lags: int = 320) -> SampleCovariance:
     R = _state_autocovariance(model, lags, slowest)
     C, dt, m = model.C, model.dt, len(model.C)
     noise = np.stack([z.autocovariance(np.arange(float(lags)) * dt) for z in model.sensor_noise])
-    noise[:, 0] = [
-        z.autocovariance(np.zeros(1))[0] * bool(z.chain(0).H.size) + z.sensor_floor for z in model.sensor_noise
-    ]
+    noise[:, 0] = [z.variance + z.sensor_floor for z in model.sensor_noise]
     blocks = C @ R @ C.T + np.einsum("il,ij->lij", noise, np.eye(m))
     index = np.arange(lags)
     lag = index[None, :] - index[:, None]
@@ -105,7 +103,7 @@ def _state_autocovariance(model: LinearModel, lags: int, slowest: float) -> Arra
     for k in range(1, lags):
         R[k] = F @ R[k - 1]
 
-    coloured = [i for i, w in enumerate(model.process_noise) if w.density == 0.0]
+    coloured = [i for i, w in enumerate(model.process_noise) if w.variance > 0.0]
     memory = 40.0 / -slowest + 2.0 * lags * dt
     size = scipy.fft.next_fast_len(int(np.ceil(memory / dt)) * _OVERSAMPLING, real=True)
     size += size % 2
@@ -113,7 +111,7 @@ def _state_autocovariance(model: LinearModel, lags: int, slowest: float) -> Arra
     omega = np.asarray(2.0 * np.pi * np.fft.rfftfreq(size, step), dtype=np.float64)
     for i in coloured:
         H = np.linalg.solve(1j * omega[:, None, None] * np.eye(n) - model.A, model.noise_input[:, i, None])[..., 0]
-        S = model.process_noise[i].spectral_density(omega)
+        S = model.process_noise[i].spectral_density(omega) - model.process_noise[i].density ** 2
         cross = H[:, :, None] * H[:, None, :].conj() * S[:, None, None]
         R += np.fft.irfft(cross, n=size, axis=0)[: lags * _OVERSAMPLING : _OVERSAMPLING] / step
     return R

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array
 from pcctrl.free_energy import Correction, minimum
 
-__all__ = ["Belief", "Estimate", "Info", "Status"]
+__all__ = ["PATIENCE", "Belief", "Estimate", "Info", "Status"]
+
+
+# A surprising sensor is doubted for so many samples running, then believed: without this cap a push of the robot is
+# rejected for ever and the loop is lost (DESIGN §2.3).
+PATIENCE = 3
 
 
 class Status(enum.IntEnum):
@@ -20,9 +25,13 @@ class Status(enum.IntEnum):
     OK = 0
     PARTIAL = 1
     """Some sensors were missing; the others were used."""
-    BLIND = 2
+    OUTLIER = 2
+    """A sensor was too surprising to be believed, and was given less precision."""
+    SURPRISE = 3
+    """A sensor has surprised too often running to be wrong: something has pushed the plant, and it was believed."""
+    BLIND = 4
     """No sensor was there: prediction only."""
-    DIVERGED = 3
+    DIVERGED = 5
     """The belief was no longer finite and has been reset to the prior."""
 
 
@@ -35,12 +44,14 @@ class Belief:
         covariance: (N, N), shared by the batch, or (..., N, N).
         input: the input held until now (p,) or (..., p), which a sensor with a D reads.
         plant: number n of physical states.
+        streak: how many samples running each sensor has been surprising (..., m), None if that is not watched.
     """
 
     mean: Array
     covariance: Array
     input: Array
     plant: int
+    streak: NDArray[np.int64] | None = None
 
     @property
     def state(self) -> Array:
@@ -63,12 +74,18 @@ class Info:
         present: which sensors were used, (..., m), or None for all of them.
         correction: the gain and covariances of this update.
         reset: whether the belief was reset, (...), or None for nowhere.
+        streak: how many samples running each sensor has been surprising (..., m), None if that is not watched.
+        iterations: steps of descent on the free energy.
+        residual: distance of the mean from the minimum, in posterior standard deviations, the largest of the batch.
     """
 
     innovation: Array
     present: Array | None
     correction: Correction
     reset: Array | None
+    streak: NDArray[np.int64] | None = None
+    iterations: int = 1
+    residual: float = 0.0
 
     @property
     def innovation_covariance(self) -> Array:
@@ -92,8 +109,12 @@ class Info:
     def status(self) -> NDArray[np.int64]:
         """A `Status` for each member of the batch, (...)."""
         status = np.full(self.innovation.shape[:-1], int(Status.OK))
+        if self.streak is not None:
+            status = np.where((self.streak > 0).any(axis=-1), int(Status.OUTLIER), status)
+            status = np.where((self.streak > PATIENCE).any(axis=-1), int(Status.SURPRISE), status)
         if self.present is not None:
-            status = np.where(self.present.all(axis=-1), status, int(Status.PARTIAL))
+            partial = ~self.present.all(axis=-1) & (status == Status.OK)
+            status = np.where(partial, int(Status.PARTIAL), status)
             status = np.where(self.present.any(axis=-1), status, int(Status.BLIND))
         return status if self.reset is None else np.where(self.reset, int(Status.DIVERGED), status)
 

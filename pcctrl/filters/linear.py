@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_covariance, choose
 from pcctrl.errors import ShapeError
-from pcctrl.filters.belief import Belief, Estimate, Info
+from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
+from pcctrl.filters.recording import run
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati
 
@@ -41,6 +42,7 @@ class LinearFilter(abc.ABC):
 
     model: LinearModel
     precision: Literal["steady", "carried"]
+    outlier_threshold: float | None = None
 
     def __post_init__(self) -> None:
         choose("precision", self.precision, ("steady", "carried"))
@@ -68,12 +70,24 @@ class LinearFilter(abc.ABC):
     @cached_property
     def _prior(self) -> Array:
         """Covariance of the joint state before any data."""
-        n, joint = self.joint.plant, self.joint
+        joint = self.joint
         if joint.prior is None:
             return joint.stationary() if joint.is_stable() else self._steady_prior
+        return self._start(joint.prior)
+
+    def _start(self, plant: Array) -> Array:
+        """Return the joint prior of a covariance (n, n) of the plant; chains are stationary, random walks steady."""
+        joint = self.joint
         prior = np.eye(joint.size)
-        prior[:n, :n] = joint.prior
+        prior[: joint.plant, : joint.plant] = plant
+        walks = slice(joint.plant + joint.process, joint.plant + joint.process + joint.disturbances)
+        prior[walks, walks] = self._steady_prior[walks, walks]
         return prior
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every update with a steady gain is one Kalman correction: no outlier rule, no slower descent."""
+        return self.outlier_threshold is None
 
     def init(
         self, batch: tuple[int, ...] = (), mean: ArrayLike | None = None, covariance: ArrayLike | None = None
@@ -92,8 +106,7 @@ class LinearFilter(abc.ABC):
             joint_mean[..., :n] = np.asarray(mean, dtype=np.float64)
         P = self._prior
         if covariance is not None:
-            P = np.eye(self.joint.size)
-            P[:n, :n] = as_covariance("covariance", covariance, n)
+            P = self._start(as_covariance("covariance", covariance, n))
         return Belief(joint_mean, P, self.joint.input, n)
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
@@ -131,17 +144,17 @@ class LinearFilter(abc.ABC):
         if not abs(float(innovation.sum())) < _ABSURD:
             present = np.abs(y) < _ABSURD
             innovation = np.where(present, innovation, 0.0)
-        correction = self._correct(belief.covariance, present)
-        if correction is self.steady:
-            mean = belief.mean + innovation @ correction.gain.T
-        else:
-            mean = belief.mean + (correction.gain @ innovation[..., None])[..., 0]
+        P = belief.covariance
+        correction, streak = self._correction(P, innovation, present, belief.streak)
+        shift, iterations, residual = self._descend(correction, innovation)
+        mean = belief.mean + shift
         covariance = self._settle(correction.covariance)
         reset = self._lost(mean, covariance)
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        return Belief(mean, covariance, belief.input, belief.plant), Info(innovation, present, correction, reset)
+        info = Info(innovation, present, correction, reset, streak, iterations, residual)
+        return Belief(mean, covariance, belief.input, belief.plant, streak), info
 
     def step(
         self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
@@ -154,36 +167,34 @@ class LinearFilter(abc.ABC):
 
         Raises:
             ShapeError: y or u has the wrong shape.
+            ParameterError: the recording is NaN throughout.
         """
-        m, p = len(self.joint.R), len(self.joint.input)
-        y = np.asarray(y, dtype=np.float64)
-        if y.ndim < 2 or y.shape[-1] != m:
-            raise ShapeError(name="y", expected=f"(..., T, {m})", received=f"shape {y.shape}")
-        batch, T = y.shape[:-2], y.shape[-2]
-        u = np.zeros((T, p)) + self.joint.input if u is None else np.asarray(u, dtype=np.float64)
-        if u.ndim < 2 or u.shape[-2:] != (T, p):
-            raise ShapeError(name="u", expected=f"(..., {T}, {p})", received=f"shape {u.shape}")
-        n = self.joint.plant
-        mean, std = np.empty((*batch, T, n)), np.empty((*batch, T, n))
-        e, e_std = np.empty((*batch, T, m)), np.empty((*batch, T, m))
-        nis, energy = np.empty((*batch, T)), np.empty((*batch, T))
-        status = np.empty((*batch, T), dtype=np.int64)
-        belief = self.init(batch)
-        for k in range(T):
-            if k > 0:
-                belief = self.predict(belief, u[..., k - 1, :])
-            belief, info = self.update(belief, y[..., k, :])
-            mean[..., k, :], std[..., k, :] = belief.state, belief.std
-            e[..., k, :] = info.innovation
-            e_std[..., k, :] = np.sqrt(np.diagonal(info.innovation_covariance, axis1=-2, axis2=-1))
-            nis[..., k], energy[..., k], status[..., k] = info.nis, info.free_energy, info.status
-        return Estimate(mean, std, e, e_std, nis, energy, status)
+        return run(self, y, u)
 
-    def _correct(self, P: Array, present: Array | None) -> Correction:
-        if present is None:
-            return self.steady if P is self._steady_prior else correct(P, self.joint.C, self.joint.R)
-        C = self.joint.C * present[..., :, None]
-        return correct(P, C, np.where(present, self.joint.R, 1.0))
+    def _correction(
+        self, P: Array, innovation: Array, present: Array | None, streak: NDArray[np.int64] | None
+    ) -> tuple[Correction, NDArray[np.int64] | None]:
+        """Return the correction of prior P, after outliers have lost their precision, and the new streak."""
+        C, R = self.joint.C, self.joint.R
+        if present is not None:
+            C, R = C * present[..., :, None], np.where(present, R, 1.0)
+        if self.outlier_threshold is not None:
+            spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
+            hit = innovation**2 > self.outlier_threshold * (spread + R)
+            streak = np.where(hit, 1 if streak is None else streak + 1, 0)
+            if hit.any():
+                doubted = hit & (streak <= PATIENCE)
+                R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
+                return correct(P, C, R), streak
+        if present is None and P is self._steady_prior:
+            return self.steady, streak
+        return correct(P, C, R), streak
+
+    def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:
+        """Return how far the mean moves, in how many steps, and how far from the minimum it ends."""
+        if correction is self.steady:
+            return innovation @ correction.gain.T, 1, 0.0
+        return (correction.gain @ innovation[..., None])[..., 0], 1, 0.0
 
     def _settle(self, covariance: Array) -> Array:
         """Return the steady posterior itself where ``covariance`` has converged to it."""

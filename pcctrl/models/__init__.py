@@ -3,6 +3,7 @@
 from pcctrl.models.joint import JointModel
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import linearise
+from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
-__all__ = ["JointModel", "LinearModel", "Task", "linearise"]
+__all__ = ["JointModel", "LinearModel", "Mode", "ModelReport", "Task", "linearise"]

@@ -1,7 +1,7 @@
 r"""The joint discrete model of plant, noise chains and sensors: what every linear filter and controller works on.
 
 .. math:: \mu_{k+1} = F\mu_k + B u_k + b + \text{noise}(Q),\qquad
-          y_k = C\mu_k + D u_{k-1} + c + \text{white}(R),\qquad \mu = [x;\ \hat w;\ \hat z]
+          y_k = C\mu_k + D u_{k-1} + c + \text{white}(R),\qquad \mu = [x;\ \hat w;\ d;\ \hat z]
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class JointModel:
         mean: (N,) mean before any data (the operating point).
         input: (p,) input before any data (the operating point).
         plant: number n of physical states, which come first.
-        process: number of states of the process-noise chains, which come next; the sensors' chains are last.
+        process: number of states of the process-noise chains ŵ, which come next.
+        disturbances: number of random-walk input disturbances d, which come then; the sensors' chains ẑ are last.
         prior: covariance (n, n) of the physical states before any data, or None for the stationary one.
     """
 
@@ -46,6 +47,7 @@ class JointModel:
     input: Array
     plant: int
     process: int
+    disturbances: int
     prior: Array | None
 
     @property
@@ -55,8 +57,8 @@ class JointModel:
 
     @property
     def exogenous(self) -> slice:
-        """Where the process-noise chains stand: the part of the belief that is a forecast of the disturbance."""
-        return slice(self.plant, self.plant + self.process)
+        """Where ŵ and d stand: the part of the belief that is a forecast of what will push the plant."""
+        return slice(self.plant, self.plant + self.process + self.disturbances)
 
     def is_stable(self) -> bool:
         """Tell whether the plant, and so the joint model, has a stationary distribution."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from pcctrl.arrays import Array, as_array, as_covariance, as_names, positive
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import block_diag, compose, discretise
 from pcctrl.models.joint import JointModel
+from pcctrl.models.report import ModelReport, report
+from pcctrl.models.storage import read_model, write_model
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ __all__ = ["LinearModel"]
 class LinearModel:
     r"""A plant with coloured disturbances and coloured sensors, in continuous time.
 
-    .. math:: \dot x = A x + B u + G w,\qquad y = C x + D u + z
+    .. math:: \dot x = A x + B (u + d) + G w,\qquad y = C x + D u + z
 
     with u held over each sample; every w has its own noise object, every z too (and a white floor). About an operating
     point x, u and y stand for their deviations from it. With a D, a sensor reads the input that is still held when the
@@ -41,6 +44,8 @@ class LinearModel:
         noise_input: G (n, q).
         process_noise: q noises, one a column of G; white ones by density.
         sensor_noise: m noises, one a row of C; white ones by std.
+        disturbance: rate of the random walk d of each input disturbance, in its unit per √s, one number or (p,); None
+            for no disturbance. It is what gives a controller integral action.
         prior: covariance (n, n) of the state before the first sample; by default the stationary one, and for a plant
             that has none the filter's steady prediction.
         operating_point: (state, input, sensor) values at rest, zeros by default.
@@ -63,6 +68,7 @@ class LinearModel:
     noise_input: Array = field(kw_only=True)
     process_noise: Sequence[Noise] = field(kw_only=True)
     sensor_noise: Sequence[Noise] = field(kw_only=True)
+    disturbance: Array | float | None = field(default=None, kw_only=True)
     prior: Array | None = field(default=None, kw_only=True)
     operating_point: tuple[Array, Array, Array] | None = field(default=None, kw_only=True)
     states: Sequence[str] | None = field(default=None, kw_only=True)
@@ -96,6 +102,7 @@ class LinearModel:
             "noise_input": G,
             "process_noise": _noises("process_noise", self.process_noise, G.shape[1], sensor=False),
             "sensor_noise": _noises("sensor_noise", self.sensor_noise, m, sensor=True),
+            "disturbance": self._rates(p),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
                 as_array(f"operating_point[{i}]", value, (size,))
@@ -121,6 +128,28 @@ class LinearModel:
         """
         return cls(A, B, C, D, substeps=substeps, **named)  # type: ignore[arg-type]
 
+    @classmethod
+    def load(cls, path: str | Path) -> LinearModel:
+        """Return the model in a TOML file written by `save`, or by hand.
+
+        Raises:
+            FileError: the file is missing, damaged, or lacks a key.
+            PcctrlError: a key or value in it is wrong.
+        """
+        return cls(**read_model(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a TOML file.
+
+        Raises:
+            FileError: the file cannot be written.
+        """
+        write_model(self, path)
+
+    def report(self) -> ModelReport:
+        """Return what can be estimated and controlled, and by what margins."""
+        return report(self)
+
     def joint(self, order: int) -> JointModel:
         """Return the joint discrete model with every coloured noise as a chain of ``order`` + 1 states."""
         if order not in self._joints:
@@ -136,19 +165,31 @@ class LinearModel:
             sensor_noise=[z.whitened(self.dt, sensor=True) for z in self.sensor_noise],
         )
 
+    def _rates(self, p: int) -> Array | None:
+        if self.disturbance is None:
+            return None
+        rates = as_array("disturbance", np.zeros(p) + self.disturbance, (p,))
+        if not (rates > 0.0).all():
+            raise ParameterError(name="disturbance", expected="positive rates", received=rates)
+        return rates
+
     def _build_joint(self, order: int) -> JointModel:
         n, p = self.B.shape
         process = [w.chain(order) for w in self.process_noise]
         sensor = [z.chain(order) for z in self.sensor_noise]
         readout = self.noise_input @ _readout(process)
-        coupled = slice(n, n + readout.shape[1])
-        A_chain = block_diag(*(c.A for c in (*process, *sensor)))
-        Q_chain = block_diag(*(c.Q for c in (*process, *sensor)))
+        rates = np.zeros(0) if self.disturbance is None else np.asarray(self.disturbance)
+        # A random walk is a chain of its own: no drift, driven at its rate, and it enters as the inputs do.
+        walks, walk_input = len(rates), self.B if len(rates) else np.zeros((n, 0))
+        q = readout.shape[1]
+        coupled = slice(n, n + q + walks)
+        A_chain = block_diag(*(c.A for c in process), np.zeros((walks, walks)), *(c.A for c in sensor))
+        Q_chain = block_diag(*(c.Q for c in process), np.diag(rates**2), *(c.Q for c in sensor))
         size = n + len(A_chain)
         white = self.noise_input * np.array([w.density for w in self.process_noise])
 
         A, B, Q = np.zeros((size, size)), np.zeros((size, p)), np.zeros((size, size))
-        A[:n, :n], A[:n, coupled], B[:n] = self.A, readout, self.B
+        A[:n, :n], A[:n, coupled], B[:n] = self.A, np.hstack([readout, walk_input]), self.B
         if self.substeps is None:
             A[n:, n:] = A_chain
             Q[:n, :n], Q[n:, n:] = white @ white.T, Q_chain
@@ -159,7 +200,7 @@ class LinearModel:
             Q[:n, :n] = white @ white.T / h
             F, B, Q = compose(A, B, Q, self.substeps)
 
-        C = np.hstack([self.C, np.zeros((len(self.C), readout.shape[1])), _readout(sensor)])
+        C = np.hstack([self.C, np.zeros((len(self.C), q + walks)), _readout(sensor)])
         state, u, y = self.operating_point  # type: ignore[misc]
         D = np.asarray(self.D)
         mean = np.concatenate([state, np.zeros(size - n)])
@@ -175,7 +216,8 @@ class LinearModel:
             mean=mean,
             input=u,
             plant=n,
-            process=readout.shape[1],
+            process=q,
+            disturbances=walks,
             prior=self.prior,
         )
 

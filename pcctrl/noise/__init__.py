@@ -7,8 +7,20 @@ where the covariance of the derivatives themselves has a condition number of 1e6
 first-order chain is the Ornstein-Uhlenbeck process, the Gaussian one a Hermite basis.
 """
 
-from pcctrl.noise.base import Noise, White
+from pcctrl.noise.base import Noise, Sum, White
 from pcctrl.noise.coloured import Coloured, OrnsteinUhlenbeck, Smooth
+from pcctrl.noise.rational import Matern, Rational
 from pcctrl.noise.streams import Chain, NoiseStream
 
-__all__ = ["Chain", "Coloured", "Noise", "NoiseStream", "OrnsteinUhlenbeck", "Smooth", "White"]
+__all__ = [
+    "Chain",
+    "Coloured",
+    "Matern",
+    "Noise",
+    "NoiseStream",
+    "OrnsteinUhlenbeck",
+    "Rational",
+    "Smooth",
+    "Sum",
+    "White",
+]

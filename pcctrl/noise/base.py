@@ -6,12 +6,14 @@ import abc
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, positive
 from pcctrl.errors import ParameterError
+from pcctrl.linalg import block_diag
 from pcctrl.noise.streams import AddedStream, Chain, IndependentStream, NoiseStream
 
-__all__ = ["Noise", "White", "check_order"]
+__all__ = ["Noise", "Sum", "White", "check_order"]
 
 
 class Noise(abc.ABC):
@@ -26,18 +28,28 @@ class Noise(abc.ABC):
         """
 
     @abc.abstractmethod
-    def autocovariance(self, lags: Array) -> Array:
+    def autocovariance(self, lags: ArrayLike) -> Array:
         """Return the autocovariance of the coloured part (for `White` of the noise itself) at ``lags`` in seconds."""
 
     @abc.abstractmethod
-    def spectral_density(self, omega: Array) -> Array:
+    def spectral_density(self, omega: ArrayLike) -> Array:
         """Return the two-sided spectral density S(ω), ω in rad/s: the Fourier transform of the autocovariance.
 
         For `White` by ``std`` it is zero: without a sample time it has no power.
         """
 
     @abc.abstractmethod
-    def _coloured_stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...]) -> NoiseStream: ...
+    def _stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...], *, sensor: bool) -> NoiseStream: ...
+
+    def __add__(self, other: Noise) -> Noise:
+        """Return the noise of two independent causes: their chains are stacked, their floors added."""
+        return Sum((*_terms(self), *_terms(other))) if isinstance(other, Noise) else NotImplemented
+
+    @property
+    def variance(self) -> float:
+        """Marginal variance of the coloured part."""
+        H = self.chain(0).H
+        return float(H @ H)
 
     @property
     @abc.abstractmethod
@@ -54,21 +66,20 @@ class Noise(abc.ABC):
         """Whether the noise can drive a process: it must have power per Hz, which white noise per sample has not."""
         return True
 
-    @abc.abstractmethod
     def whitened(self, dt: float, *, sensor: bool) -> White:
         """Return the white noise with the same marginal variance at sample time ``dt``: what a Kalman filter assumes.
 
-        As a sensor the floor counts in; as a process the noise is held over ``dt``, so its density is std·√dt.
+        As a sensor the floor counts in; as a process the noise is held over ``dt``, so std² counts as density² / dt.
         """
+        if sensor:
+            return White(std=float(np.sqrt(self.variance + self.sensor_floor)))
+        return White(density=float(np.sqrt(self.variance * dt + self.density**2)))
 
     def stream(
         self, rng: np.random.Generator, dt: float, batch: tuple[int, ...] = (), *, sensor: bool = False
     ) -> NoiseStream:
         """Return an endless stationary realisation sampled every ``dt`` seconds; ``sensor`` adds the white floor."""
-        coloured = self._coloured_stream(rng, positive("dt", dt), batch)
-        if sensor and self.sensor_floor > 0.0 and not isinstance(self, White):
-            return AddedStream(coloured, IndependentStream(rng, np.sqrt(self.sensor_floor), batch))
-        return coloured
+        return self._stream(rng, positive("dt", dt), batch, sensor=sensor)
 
     def sample(
         self, rng: np.random.Generator, steps: int, dt: float, batch: tuple[int, ...] = (), *, sensor: bool = False
@@ -114,12 +125,12 @@ class White(Noise):
         check_order(order)
         return Chain(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0))
 
-    def autocovariance(self, lags: Array) -> Array:
+    def autocovariance(self, lags: ArrayLike) -> Array:
         """Return std² (or infinity, if given by density) at lag 0 and 0 elsewhere."""
         peak = np.inf if self.std is None else self.std**2
         return np.where(np.asarray(lags, dtype=np.float64) == 0.0, peak, 0.0)
 
-    def spectral_density(self, omega: Array) -> Array:
+    def spectral_density(self, omega: ArrayLike) -> Array:
         """Return density² at every frequency."""
         return np.full(np.shape(omega), self.density**2)
 
@@ -133,12 +144,69 @@ class White(Noise):
         """Whether it was given by density."""
         return self.std is None
 
-    def whitened(self, dt: float, *, sensor: bool) -> White:  # noqa: ARG002 (it is the same at every dt)
-        """Return this noise."""
-        return self
-
-    def _coloured_stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...]) -> NoiseStream:
+    def _stream(
+        self,
+        rng: np.random.Generator,
+        dt: float,
+        batch: tuple[int, ...],
+        *,
+        sensor: bool,  # noqa: ARG002 (it is all floor)
+    ) -> NoiseStream:
         return IndependentStream(rng, self.density / np.sqrt(dt) if self.std is None else self.std, batch)
+
+
+@dataclass(frozen=True)
+class Sum(Noise):
+    """Independent noises added up: ``OrnsteinUhlenbeck(…) + Smooth(…)`` for wind beside a motor's ripple.
+
+    Args:
+        terms: the noises.
+
+    Raises:
+        ParameterError: fewer than two terms, or one that is no noise.
+    """
+
+    terms: tuple[Noise, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.terms) < 2 or not all(isinstance(t, Noise) for t in self.terms):
+            raise ParameterError(name="terms", expected="two noises or more", received=self.terms)
+
+    def chain(self, order: int) -> Chain:
+        """Return the chains of all terms side by side."""
+        chains = [t.chain(order) for t in self.terms]
+        A, Q = block_diag(*(c.A for c in chains)), block_diag(*(c.Q for c in chains))
+        return Chain(A, Q, np.concatenate([c.H for c in chains]))
+
+    def autocovariance(self, lags: ArrayLike) -> Array:
+        """Return the sum of the terms' autocovariances."""
+        return np.asarray(sum(t.autocovariance(lags) for t in self.terms))
+
+    def spectral_density(self, omega: ArrayLike) -> Array:
+        """Return the sum of the terms' spectral densities."""
+        return np.asarray(sum(t.spectral_density(omega) for t in self.terms))
+
+    @property
+    def sensor_floor(self) -> float:
+        """Return the sum of the terms' floors."""
+        return sum(t.sensor_floor for t in self.terms)
+
+    @property
+    def density(self) -> float:
+        """Return the root sum of squares of the terms' densities."""
+        return float(np.sqrt(sum(t.density**2 for t in self.terms)))
+
+    @property
+    def is_process(self) -> bool:
+        """Whether every term can drive a process."""
+        return all(t.is_process for t in self.terms)
+
+    def _stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...], *, sensor: bool) -> NoiseStream:
+        return AddedStream(tuple(t.stream(rng, dt, batch, sensor=sensor) for t in self.terms))
+
+
+def _terms(noise: Noise) -> tuple[Noise, ...]:
+    return noise.terms if isinstance(noise, Sum) else (noise,)
 
 
 def check_order(order: int) -> None:

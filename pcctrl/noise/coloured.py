@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, non_negative, positive
-from pcctrl.noise.base import Noise, White, check_order
-from pcctrl.noise.streams import Chain, ChainStream, FilteredStream, NoiseStream
+from pcctrl.noise.base import Noise, check_order
+from pcctrl.noise.streams import AddedStream, Chain, ChainStream, FilteredStream, IndependentStream, NoiseStream
 
 __all__ = ["Coloured", "OrnsteinUhlenbeck", "Smooth"]
 
@@ -27,11 +29,14 @@ class Coloured(Noise):
         """Return floor · std²."""
         return self.floor * self.std**2
 
-    def whitened(self, dt: float, *, sensor: bool) -> White:
-        """Return White(std·√(1 + floor)) for a sensor, White(density=std·√dt) for a process."""
-        if sensor:
-            return White(std=self.std * float(np.sqrt(1.0 + self.floor)))
-        return White(density=self.std * float(np.sqrt(dt)))
+    @abc.abstractmethod
+    def _coloured_stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...]) -> NoiseStream: ...
+
+    def _stream(self, rng: np.random.Generator, dt: float, batch: tuple[int, ...], *, sensor: bool) -> NoiseStream:
+        coloured = self._coloured_stream(rng, dt, batch)
+        if not (sensor and self.floor > 0.0):
+            return coloured
+        return AddedStream((coloured, IndependentStream(rng, float(np.sqrt(self.sensor_floor)), batch)))
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,11 @@ class OrnsteinUhlenbeck(Coloured):
         rate = 1.0 / self.tau
         return Chain(np.array([[-rate]]), np.array([[2.0 * rate]]), np.array([self.std]))
 
-    def autocovariance(self, lags: Array) -> Array:
+    def autocovariance(self, lags: ArrayLike) -> Array:
         """Return std²·exp(−|τ|/tau)."""
         return np.asarray(self.std**2 * np.exp(-np.abs(np.asarray(lags, dtype=np.float64)) / self.tau))
 
-    def spectral_density(self, omega: Array) -> Array:
+    def spectral_density(self, omega: ArrayLike) -> Array:
         """Return 2·std²·tau / (1 + ω²tau²)."""
         return np.asarray(2.0 * self.std**2 * self.tau / (1.0 + (np.asarray(omega) * self.tau) ** 2))
 
@@ -105,11 +110,11 @@ class Smooth(Coloured):
         H[0] = self.std
         return Chain(A, -(A + A.T), H)
 
-    def autocovariance(self, lags: Array) -> Array:
+    def autocovariance(self, lags: ArrayLike) -> Array:
         """Return std²·exp(−τ²/4s²)."""
         return np.asarray(self.std**2 * np.exp(-((np.asarray(lags, dtype=np.float64) / (2.0 * self.s)) ** 2)))
 
-    def spectral_density(self, omega: Array) -> Array:
+    def spectral_density(self, omega: ArrayLike) -> Array:
         """Return 2√π·std²·s·exp(−ω²s²)."""
         return np.asarray(2.0 * np.sqrt(np.pi) * self.std**2 * self.s * np.exp(-((np.asarray(omega) * self.s) ** 2)))
 

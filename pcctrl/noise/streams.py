@@ -53,14 +53,13 @@ class IndependentStream:
 
 @dataclass
 class AddedStream:
-    """The sum of two realisations."""
+    """The sum of realisations."""
 
-    first: NoiseStream
-    second: NoiseStream
+    parts: tuple[NoiseStream, ...]
 
     def draw(self, steps: int) -> Array:
         """Return the next ``steps`` samples, shape (..., steps)."""
-        return self.first.draw(steps) + self.second.draw(steps)
+        return np.asarray(sum(part.draw(steps) for part in self.parts))
 
 
 class ChainStream:
@@ -69,7 +68,9 @@ class ChainStream:
     def __init__(self, chain: Chain, rng: np.random.Generator, dt: float, batch: tuple[int, ...]) -> None:
         size = len(chain.H)
         self._F, _, Q = discretise(chain.A, np.zeros((size, 0)), chain.Q, dt)
-        self._root = np.linalg.cholesky(Q + 1e-15 * np.eye(size))
+        # By eigenvalues, since a long chain over a short step is driven in fewer directions than it has states.
+        values, vectors = np.linalg.eigh(Q)
+        self._root = vectors * np.sqrt(np.maximum(values, 0.0))
         self._H, self._rng, self._batch = chain.H, rng, batch
         self._state = rng.standard_normal((*batch, size))
 

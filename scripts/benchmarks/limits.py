@@ -64,7 +64,8 @@ def wrong_rows(floor: float = 1e-2, colours: tuple[float, ...] = COLOURS[1:]) ->
             return moments.score(moments.error(impulse_response(filter_))) / limit
 
         told = [_model(0.5 * s, floor), _model(2.0 * s, floor), _model(s, 0.01 * floor), _model(s, 100.0 * floor)]
-        rows.append(WrongRow(s, *(ratio(PCFilter(m)) for m in told), ratio(KalmanFilter(_model(s, floor)))))
+        half, double, low, high = (ratio(PCFilter(m)) for m in told)
+        rows.append(WrongRow(s, half, double, low, high, ratio(KalmanFilter(_model(s, floor)))))
     return rows
 
 

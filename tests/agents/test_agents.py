@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from plants import smooth_cart_pole
 
+import pcctrl.envs  # noqa: F401
 from pcctrl import agents
 from pcctrl.agents import Agent, Card
 from pcctrl.controllers import LQR, ControlInfo, ExpectedFreeEnergy

@@ -107,10 +107,10 @@ def test_operating_point_is_held_with_its_input() -> None:
 @pytest.mark.parametrize(
     ("build", "error", "name"),
     [
-        (lambda m: LQR(m, [1.0, 0.0, 0.0], RHO), ShapeError, "state weight"),
-        (lambda m: LQR(m, -1.0, RHO), ParameterError, "state weight"),
-        (lambda m: LQR(m, W, 0.0), ParameterError, "action weight"),
-        (lambda m: LQR(m, W, np.nan), ParameterError, "action weight"),
+        (lambda m: LQR(m, [1.0, 0.0, 0.0], RHO), ShapeError, "state_weight"),
+        (lambda m: LQR(m, -1.0, RHO), ParameterError, "state_weight"),
+        (lambda m: LQR(m, W, 0.0), ParameterError, "action_weight"),
+        (lambda m: LQR(m, W, np.nan), ParameterError, "action_weight"),
         (lambda m: LQR(m, W, RHO, (1.0, -1.0)), ParameterError, "limits"),
         (lambda m: LQR(m, W, RHO, ([1.0, 2.0], 3.0)), ShapeError, "limits"),
         (lambda m: ExpectedFreeEnergy(m, W, RHO, order=-1), ParameterError, "order"),

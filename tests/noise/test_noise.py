@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from pcctrl.errors import ParameterError
 from pcctrl.linalg import discretise
-from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
+from pcctrl.noise import Matern, Noise, OrnsteinUhlenbeck, Rational, Smooth, Sum, White
 
 BATCH = 4000
 
@@ -36,6 +37,55 @@ def test_negative_control_another_smoothness_is_noticed() -> None:
     products = x[:, 64] * x[:, 62]
     wrong = Smooth(2.0, 1.0).autocovariance(np.array([2.0]))[0]
     assert abs(products.mean() - wrong) / (products.std() / np.sqrt(BATCH)) > 4.5
+
+
+V, L = 15.0, 43.1
+DRYDEN = Rational((1.5 * np.sqrt(3.0 * L / V) * L / V, 1.5 * np.sqrt(L / V)), ((L / V) ** 2, 2.0 * L / V, 1.0))
+OTHERS = [
+    Matern(2.0, 0.7, order=1),
+    Matern(2.0, 1e-4, order=2),
+    Matern(2.0, 300.0, order=2),
+    DRYDEN,
+    OrnsteinUhlenbeck(1.0, 2.0) + Smooth(1.0, 0.5),
+]
+
+
+@pytest.mark.parametrize("noise", OTHERS)
+def test_other_samples_have_the_stated_autocovariance(noise: Noise) -> None:
+    assert np.abs(standard_errors(noise, 1.0, 6)).max() < 4.5
+
+
+@pytest.mark.parametrize("noise", [*OTHERS, *(Matern(1.3, 0.7, order=p) for p in range(9))])
+def test_chains_are_orthonormal_and_reproduce_the_autocovariance(noise: Noise) -> None:
+    chain = noise.chain(12)
+    np.testing.assert_allclose(chain.A + chain.A.T + chain.Q, 0.0, atol=1e-9 * np.abs(chain.A).max())
+    lags = np.linspace(0.0, 3.0, 7)
+    found = [chain.H @ scipy.linalg.expm(chain.A * lag) @ chain.H for lag in lags]
+    rough = 1e-7 if not isinstance(noise, Sum) else 3e-2
+    np.testing.assert_allclose(found, noise.autocovariance(lags), atol=rough)
+
+
+def test_dryden_gust_has_its_standard_deviation() -> None:
+    # PUBLISHED section 12: H(s) = sigma sqrt(L/V) (1 + sqrt(3) L s / V) / (1 + L s / V)^2 has variance sigma^2.
+    assert DRYDEN.std == pytest.approx(1.5, rel=1e-9)
+
+
+def test_matern_closes_the_gap_between_rough_and_smooth() -> None:
+    lags = np.linspace(0.0, 2.0, 5)
+    rough = OrnsteinUhlenbeck(1.0, 0.5).autocovariance(lags)
+    np.testing.assert_allclose(Matern(1.0, 0.5, order=0).autocovariance(lags), rough)
+    np.testing.assert_allclose(Matern(1.0, 0.5, order=1).autocovariance(lags), (1 + 2 * lags) * np.exp(-2 * lags))
+
+
+def test_a_sum_adds_everything() -> None:
+    both = OrnsteinUhlenbeck(1.0, 0.5, floor=0.1) + Smooth(2.0, 0.3, floor=0.2) + White(density=0.5)
+    assert (both.variance, both.sensor_floor, both.density) == pytest.approx((5.0, 0.9, 0.5))
+    assert both.is_process
+    assert not (both + White(std=1.0)).is_process
+    assert both.whitened(0.1, sensor=False).density == pytest.approx(np.sqrt(0.5 + 0.25))
+    floor = Smooth(1.0, 5.0, floor=0.5) + White(std=1.0)
+    x = [floor.sample(np.random.default_rng(0), 5000, 1.0, sensor=True)]
+    assert np.diff(x[0]).var() == pytest.approx(2.0 * 1.5, rel=0.1)
 
 
 def test_white_noise_by_density_has_its_variance_a_step() -> None:
@@ -71,7 +121,7 @@ def test_chain_approaches_the_gaussian_autocovariance_with_its_order() -> None:
     assert errors[-1] < 2e-3
 
 
-@pytest.mark.parametrize("noise", [Smooth(2.0, 0.3), OrnsteinUhlenbeck(2.0, 0.3)])
+@pytest.mark.parametrize("noise", [Smooth(2.0, 0.3), OrnsteinUhlenbeck(2.0, 0.3), Matern(2.0, 0.3, order=3)])
 def test_spectrum_integrates_to_the_variance(noise: Noise) -> None:
     omega = np.linspace(-4e3, 4e3, 800_001)
     variance = np.trapezoid(noise.spectral_density(omega), omega) / (2.0 * np.pi)
@@ -106,6 +156,12 @@ def test_whitened_keeps_the_marginal_variance() -> None:
         (lambda: OrnsteinUhlenbeck(1.0, np.inf), "tau"),
         (lambda: Smooth(1.0, "fast"), "s"),  # type: ignore[arg-type]
         (lambda: Smooth(1.0, 1.0).chain(-1), "order"),
+        (lambda: Matern(1.0, 1.0, order=9), "order"),
+        (lambda: Matern(1.0, 0.0), "tau"),
+        (lambda: Rational((1.0, 1.0), (1.0, 1.0)), "numerator"),
+        (lambda: Rational((1.0,), (1.0, -1.0)), "denominator"),
+        (lambda: Rational((1.0,), (0.0, 1.0)), "denominator"),
+        (lambda: Rational((1.0,), (1.0, np.nan)), "denominator"),
         (lambda: Smooth(1.0, 1.0).sample(np.random.default_rng(), 3, 0.0), "dt"),
         (lambda: Smooth(1.0, 1.0).sample(np.random.default_rng(), -3, 1.0), "steps"),
     ],
