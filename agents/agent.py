@@ -72,19 +72,26 @@ class Agent:
     Args:
         filter: from observations to a belief.
         controller: from a belief to an input.
-        limits: (low, high) of the actions, each (p,).
+        limits: (low, high) of the actions, each (p,); by default the controller's own ``limits``.
         card: what a comparison should state about it.
 
     Raises:
         ShapeError: the controller cannot read the filter's belief.
     """
 
-    def __init__(self, filter: Filter, controller: Controller, limits: tuple[ArrayLike, ArrayLike], card: Card) -> None:
+    def __init__(
+        self,
+        filter: Filter,
+        controller: Controller,
+        limits: tuple[ArrayLike, ArrayLike] | None = None,
+        card: Card | None = None,
+    ) -> None:
         self.filter = filter
         self.controller = controller
-        self.card = card
+        self.card = Card("as its filter and controller were told") if card is None else card
         size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
-        self._low, self._high = bounds(limits, size)
+        own = getattr(controller, "limits", None)
+        self._low, self._high = bounds(own if limits is None else limits, size)
         self.reset()
 
     def init(self, batch: tuple[int, ...] = ()) -> AgentState:

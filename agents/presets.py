@@ -38,11 +38,12 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
         ModelError: it has none.
     """
     try:
-        task = env.get_wrapper_attr("task")()
+        build = env.get_wrapper_attr("task")
     except AttributeError:
         raise ModelError(
             name="env", expected="an environment behind pcctrl.envs.Sensors with a linear model", received=env
         ) from None
+    task = build()
     if not isinstance(task, Task):
         raise ModelError(
             name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__

@@ -71,7 +71,7 @@ class RegulationEnv(MujocoEnv):
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = Box(low, high, dtype=np.float64)
         self.process_noise = self.default_noise(self.process_std) if process_noise is None else process_noise
-        if not self.process_noise.is_process:
+        if not isinstance(self.process_noise, Noise) or not self.process_noise.is_process:
             raise ParameterError(
                 name="process_noise", expected="White(density=…) or a coloured noise", received=self.process_noise
             )

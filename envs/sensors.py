@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, positive
+from pcctrl.arrays import Array, per_item, positive
 from pcctrl.errors import ModelError, ParameterError, ShapeError
 from pcctrl.models import Task
 from pcctrl.noise import Noise, NoiseStream
@@ -62,18 +62,18 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         if self.noise and len(self.noise) != m:
             raise ShapeError(name="noise", expected=f"{m} noise objects", received=len(self.noise))
         for i, one in enumerate(self.noise):
-            if one.density > 0.0:
+            if not isinstance(one, Noise) or one.density > 0.0:
                 raise ParameterError(name=f"noise[{i}]", expected="White(std=…) or a coloured noise", received=one)
-        self.bias = _per_reading("bias", bias, m)
-        self.dropout = _per_reading("dropout", dropout, m)
+        self.bias = per_item("bias", bias, m)
+        self.dropout = per_item("dropout", dropout, m)
         if (self.dropout < 0.0).any() or (self.dropout >= 1.0).any():
             raise ParameterError(
                 name="dropout", expected="probabilities of at least 0 and below 1", received=self.dropout
             )
-        delays = _per_reading("delay", delay, m)
-        if (delays < 0.0).any():
-            raise ParameterError(name="delay", expected="seconds, at least 0", received=delays)
+        delays = per_item("delay", delay, m)
         self._dt = positive("dt", self._sample_time(env) if dt is None else dt)
+        if (delays < 0.0).any() or (delays > 1e5 * self._dt).any():
+            raise ParameterError(name="delay", expected="seconds, at least 0 and below 1e5 samples", received=delays)
         self._lag = np.rint(delays / self._dt).astype(int)
         self.observation_space = Box(-np.inf, np.inf, (m,), np.float64)
         self._rng = np.random.default_rng()
@@ -150,8 +150,3 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
                 received=None,
             )
         return float(dt)
-
-
-def _per_reading(name: str, value: ArrayLike, size: int) -> Array:
-    array = np.asarray(value, dtype=np.float64)
-    return as_array(name, np.broadcast_to(array, (size,)) if array.ndim == 0 else array, (size,))

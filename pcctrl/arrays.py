@@ -12,7 +12,19 @@ from pcctrl.errors import ParameterError, ShapeError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Array", "as_array", "as_covariance", "as_names", "choose", "non_negative", "positive"]
+__all__ = [
+    "Array",
+    "as_array",
+    "as_covariance",
+    "as_floats",
+    "as_names",
+    "choose",
+    "frozen",
+    "non_negative",
+    "per_item",
+    "positive",
+    "whole",
+]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -31,7 +43,10 @@ def as_array(name: str, value: ArrayLike, shape: Sequence[int | str]) -> Array:
     """
     expected = "a finite array of shape (" + ", ".join(str(s) for s in shape) + ")"
     try:
-        array = np.array(value, dtype=np.float64)
+        array = np.array(value)
+        if array.dtype.kind not in "iufb":
+            raise TypeError
+        array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise ShapeError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None
     fits = array.ndim == len(shape) and all(
@@ -66,6 +81,12 @@ def as_covariance(name: str, value: ArrayLike, size: int, *, definite: bool = Fa
             name=name, expected="a positive semi-definite matrix", received=f"least eigenvalue {least:.3g}"
         )
     return matrix
+
+
+def frozen(array: Array) -> Array:
+    """Return ``array``, made read-only: it is shared by everyone who asks for it."""
+    array.flags.writeable = False
+    return array
 
 
 def positive(name: str, value: float) -> float:
@@ -104,8 +125,30 @@ def choose(name: str, value: str, options: Iterable[str]) -> str:
     return value
 
 
-def _number(name: str, value: float, expected: str) -> float:
+def per_item(name: str, value: ArrayLike, size: int) -> Array:
+    """Return a read-only array (size,) from one number for all or one each; raise as `as_array` does."""
+    array = as_floats(name, value, f"one number or ({size},)")
+    return as_array(name, np.broadcast_to(array, (size,)) if array.ndim == 0 else array, (size,))
+
+
+def whole(name: str, value: int, least: int = 0) -> int:
+    """Return ``value`` as an int, which must be a whole number of at least ``least``, else raise `ParameterError`."""
+    expected = f"a whole number of at least {least}"
+    number = _number(name, value, expected)
+    if not (np.isfinite(number) and number == int(number) and number >= least):
+        raise ParameterError(name=name, expected=expected, received=value)
+    return int(number)
+
+
+def as_floats(name: str, value: ArrayLike, expected: str) -> Array:
+    """Return ``value`` as a float64 array of any shape, NaN allowed; raise `ShapeError` if it is not numeric."""
     try:
-        return float(value)
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ParameterError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None
+        raise ShapeError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None
+
+
+def _number(name: str, value: float, expected: str) -> float:
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf":
+        raise ParameterError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}")
+    return float(value)

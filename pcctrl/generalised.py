@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, choose, positive
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.arrays import Array, choose, positive, whole
+from pcctrl.errors import ShapeError
 
 __all__ = [
     "embed",
@@ -35,9 +35,8 @@ def shift_operator(order: int, size: int = 1) -> Array:
     Raises:
         ParameterError: ``order`` is negative or ``size`` below 1.
     """
-    _check_order(order)
-    if size < 1:
-        raise ParameterError(name="size", expected="at least 1", received=size)
+    whole("order", order)
+    whole("size", size, 1)
     return np.asarray(np.kron(np.eye(order + 1, k=1), np.eye(size)), dtype=np.float64)
 
 
@@ -53,7 +52,7 @@ def temporal_covariance(order: int, s: float) -> Array:
     Raises:
         ParameterError: a negative order, or s not positive.
     """
-    _check_order(order)
+    whole("order", order)
     rate = 1.0 / (2.0 * positive("s", s) ** 2)
     S = np.zeros((order + 1, order + 1))
     for i in range(order + 1):
@@ -82,7 +81,7 @@ def from_orthonormal(order: int, s: float) -> Array:
     Raises:
         ParameterError: a negative order, or s not positive.
     """
-    _check_order(order)
+    whole("order", order)
     rate = 1.0 / (np.sqrt(2.0) * positive("s", s))
     # One coordinate more than is kept: the derivative of a row reaches one further.
     roots = np.sqrt(np.arange(1.0, order + 2.0))
@@ -119,7 +118,7 @@ def embedding_matrix(order: int, dt: float, kind: Literal["causal", "centred"] =
         ParameterError: a negative order, or dt not positive.
         UnknownNameError: another ``kind``.
     """
-    _check_order(order)
+    whole("order", order)
     choose("kind", kind, ("causal", "centred"))
     steps = np.arange(order + 1)
     ahead = (-steps if kind == "causal" else lag_of(order, kind) - steps).astype(np.float64)
@@ -159,8 +158,3 @@ def embed(y: ArrayLike, order: int, dt: float, kind: Literal["causal", "centred"
 
 def _odd_factorial(n: int) -> float:
     return float(np.prod(np.arange(n, 0, -2, dtype=np.float64)))
-
-
-def _check_order(order: int) -> None:
-    if order < 0 or order != int(order):
-        raise ParameterError(name="order", expected="a whole number of at least 0", received=order)

@@ -48,9 +48,9 @@ class Run:
         task = task_description(self.env, self.noise, self.steps, 0)
         comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
-            summaries, results = compare(comparison, self.out)
+            summaries, results = compare(comparison, self.out, fresh=True)
         write_report(results, summaries, [self.seed], agents.task_of(env).model, f"{self.env}, seed {self.seed}")
-        episode, summary = results.episode(self.agent), summaries[self.agent]
+        episode, summary = results.episode(self.agent, self.seed), summaries[self.agent]
         console.print(
             f"{self.agent} in {self.env}, seed {self.seed}: " + ("FAILED" if summary.failures else "completed")
         )

@@ -40,24 +40,46 @@ def check_environment(make: Make) -> None:
     assert not np.array_equal(states[0], other[1][0]), "randomised at reset"
     assert (observations.std(axis=0) > 0.0).all(), "no constant observation"
 
-    # Noise does not depend on the actions, so that agents can be paired.
-    still = trajectory(env, 7, 0.0 * actions)
-    np.testing.assert_allclose(
-        observations[0] - states[0][: observations.shape[1]], still[0][0] - still[1][0][: observations.shape[1]]
-    )
+    # Noise does not depend on the actions, so that agents can be paired. The first m states are what the sensors read.
+    m = observations.shape[1]
+    for gain in (0.0, -1.0):
+        other = trajectory(env, 7, gain * actions)
+        noise = observations - states[:, :m]
+        np.testing.assert_allclose(other[0] - other[1][:, :m], noise, atol=1e-12, err_msg="noise without actions")
+    assert (states.std(axis=0) > 0.0).all(), "no constant truth"
 
-    first, info = env.reset(seed=1)
-    kept, kept_state = first.copy(), info["state"].copy()
-    env.step(actions[0])
-    np.testing.assert_array_equal(first, kept, err_msg="observations are not aliased")
-    np.testing.assert_array_equal(info["state"], kept_state, err_msg="truth is not aliased")
-
-    env.reset(seed=1)
-    steps = 0
-    while True:
-        _, _, terminated, truncated, _ = env.step(0.0 * actions[0])
-        steps += 1
-        if terminated or truncated:
-            break
-    assert terminated != truncated, "a lost plant and the end of time are told apart"
+    # Whatever was returned stays as it was.
+    returned, copies = [], []
+    observation, info = env.reset(seed=1)
+    for action in actions[:5]:
+        returned += [observation, info["state"]]
+        copies += [observation.copy(), info["state"].copy()]
+        observation, *_, info = env.step(action)
+    for value, copy in zip(returned, copies, strict=True):
+        np.testing.assert_array_equal(value, copy, err_msg="no aliased buffers")
     env.close()
+
+
+def check_endings(make: Make, limit: int, losing: float | None) -> None:
+    """Assert that time ends as truncation, exactly at the limit, and (where it can be) a lost plant as termination.
+
+    Args:
+        make: returns the environment, whose time limit is ``limit`` samples.
+        limit: so short that without action nothing is lost.
+        losing: an action that loses the plant if held, None if none does.
+    """
+    env = make()
+    env.reset(seed=1)
+    still = np.zeros(env.action_space.shape or (1,))
+    endings = [env.step(still)[2:4] for _ in range(limit)]
+    assert endings == [(False, False)] * (limit - 1) + [(False, True)], "the end of time is truncation"
+    if losing is None:
+        return
+    env.reset(seed=1)
+    for _ in range(limit):
+        _, _, terminated, truncated, info = env.step(still + losing)
+        if terminated:
+            assert info["failed"]
+            assert not truncated
+            return
+    assert False, "a lost plant is termination"  # noqa: B011, PT015

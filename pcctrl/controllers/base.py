@@ -47,10 +47,10 @@ def bounds(limits: tuple[ArrayLike, ArrayLike] | None, size: int) -> tuple[Array
         ShapeError: not a pair of that size.
         ParameterError: low is not below high, or NaN.
     """
-    low, high = (-np.inf, np.inf) if limits is None else limits
     try:
+        low, high = (-np.inf, np.inf) if limits is None else limits
         pair = np.broadcast_to(np.asarray(low, float), size), np.broadcast_to(np.asarray(high, float), size)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ShapeError(name="limits", expected=f"(low, high) of shape ({size},)", received=limits) from None
     if not (pair[0] < pair[1]).all():
         raise ParameterError(name="limits", expected="low below high", received=limits)

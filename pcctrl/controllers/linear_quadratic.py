@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, choose
+from pcctrl.arrays import Array, as_floats, choose
 from pcctrl.controllers.base import ControlInfo, bounds, limited
 from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain
 from pcctrl.errors import ShapeError
@@ -120,7 +120,7 @@ class _LinearQuadratic(abc.ABC):
             forecast = belief.mean[..., joint.exogenous] @ -gain[:, joint.exogenous].T
             unlimited = unlimited + forecast
         if goal is not None:
-            wanted = np.asarray(goal, dtype=np.float64)
+            wanted = as_floats("goal", goal, f"(..., {len(self._rest_goal)})")
             if wanted.shape[-1:] != self._rest_goal.shape:
                 expected = f"(..., {len(self._rest_goal)})"
                 raise ShapeError(name="goal", expected=expected, received=f"shape {wanted.shape}")
@@ -186,8 +186,8 @@ class ExpectedFreeEnergy(_LinearQuadratic):
     A goal is a prior over future states or sensors with precision Π, an input has a prior of precision ρ about rest;
     the expected free energy of a policy is its risk :math:`\tfrac12\sum (x-g)^\top\Pi(x-g) + u^\top\rho u` plus an
     ambiguity that for a linear sensor does not depend on u. The belief holds generalised coordinates of the
-    disturbance, which are a forecast of it, so the minimiser feeds back both: u = −L_x x − L_e e, e = (ŵ, d). With white noise there
-    is no e and this is LQR. Source: DESIGN §2.5; Friston et al. 2015 for risk and ambiguity.
+    disturbance, which are a forecast of it, so the minimiser feeds back both: u = −L_x x − L_e e, e = (ŵ, d). With
+    white noise there is no e and this is LQR. Source: DESIGN §2.5; Friston et al. 2015 for risk and ambiguity.
 
     Args:
         model: plant and noise.

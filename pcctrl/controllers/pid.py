@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, non_negative, positive
+from pcctrl.arrays import Array, as_array, as_floats, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, bounds, limited
 from pcctrl.errors import ShapeError
 from pcctrl.filters import Belief
@@ -71,6 +72,18 @@ class PID:
         for key, value in checked.items():
             object.__setattr__(self, key, value)
 
+    @cached_property
+    def _gains(self) -> tuple[Array, Array, Array]:
+        return np.asarray(self.kp), np.asarray(self.ki), np.asarray(self.kd)
+
+    @cached_property
+    def _limits(self) -> tuple[Array, Array]:
+        return bounds(self.limits, len(self._gains[0]))
+
+    @cached_property
+    def _rest(self) -> Array:
+        return np.asarray(self.goal)
+
     def init(self, batch: tuple[int, ...] = ()) -> PIDState:
         """Return an empty memory."""
         m = np.shape(self.kp)[1]
@@ -87,20 +100,23 @@ class PID:
             goal: readings to hold (..., m), the configured ones by default.
 
         Raises:
-            ShapeError: the belief has fewer entries than there are gains.
+            ShapeError: the belief has fewer entries than there are gains, or the goal another size.
         """
-        kp, ki, kd = np.asarray(self.kp), np.asarray(self.ki), np.asarray(self.kd)
+        kp, ki, kd = self._gains
         m = kp.shape[1]
         y = belief.state[..., :m]
         if y.shape[-1] != m:
             raise ShapeError(name="belief", expected=f"at least {m} readings", received=f"{y.shape[-1]}")
-        error = np.asarray(self.goal if goal is None else goal, dtype=np.float64) - y
+        wanted = self._rest if goal is None else as_floats("goal", goal, f"(..., {m})")
+        if wanted.shape[-1:] != (m,):
+            raise ShapeError(name="goal", expected=f"(..., {m})", received=f"shape {wanted.shape}")
+        error = wanted - y
         integral = state.integral + error * self.dt
         keep = self.tau / (self.tau + self.dt)
         rate = 0.0 if state.reading is None else (y - state.reading) / self.dt
         derivative = keep * state.derivative + (1.0 - keep) * rate
         unlimited = error @ kp.T + integral @ ki.T - derivative @ kd.T
-        u = limited(unlimited, *bounds(self.limits, len(kp)))
+        u = limited(unlimited, *self._limits)
         saturated = (u != unlimited).any(axis=-1, keepdims=True)
         integral = np.where(saturated, state.integral, integral)
         return PIDState(integral, derivative, y), u, ControlInfo(unlimited, np.zeros_like(u))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_covariance
+from pcctrl.arrays import Array, as_array, as_covariance, as_floats
 from pcctrl.linalg import riccati, stein
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def cost_matrix(name: str, value: ArrayLike, size: int, *, definite: bool) -> Ar
         ShapeError: none of the three.
         ParameterError: asymmetric or indefinite.
     """
-    array = np.asarray(value, dtype=np.float64)
+    array = as_floats(name, value, f"a ({size}, {size}) matrix, its diagonal, or one number")
     if array.ndim < 2:
         array = np.diag(as_array(name, np.zeros(size) + array if array.ndim == 0 else array, (size,)))
     return as_covariance(name, array, size, definite=definite)

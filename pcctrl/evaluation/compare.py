@@ -62,7 +62,11 @@ class Comparison:
 
 
 def compare(
-    comparison: Comparison, directory: Path, progress: Callable[[int, int], None] | None = None
+    comparison: Comparison,
+    directory: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    fresh: bool = False,
 ) -> tuple[dict[str, Summary], Results]:
     """Run what ``directory`` does not have yet, and return the summary of each agent and the results.
 
@@ -70,18 +74,19 @@ def compare(
         comparison: what to run.
         directory: rows found there are kept; an interrupted comparison goes on.
         progress: called with (finished, all) episodes.
+        fresh: forget what the directory has.
 
     Raises:
         FileError: the directory cannot be used.
     """
     config = {
         "task": dict(comparison.task),
-        "agents": dict(comparison.cards) or list(comparison.policies),
+        "agents": {name: comparison.cards.get(name) for name in comparison.policies},
         "seeds": list(comparison.seeds),
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    results = Results(directory, config)
+    results = Results(directory, config, fresh=fresh)
     done = results.done()
     wanted = [(name, seed) for seed in comparison.seeds for name in comparison.policies]
     missing = [pair for pair in wanted if pair not in done]

@@ -25,7 +25,14 @@ __all__ = ["Compensator", "closed_loop", "closed_loop_cost", "fold", "fold_pid"]
 
 @dataclass(frozen=True, eq=False)
 class Compensator:
-    """A linear output feedback with state s (q,), input y (m,) and output u (p,), about the operating point."""
+    """A linear output feedback with state s (q,), input y (m,) and output u (p,), about the operating point.
+
+    Args:
+        A: (q, q).
+        B: (q, m).
+        C: (p, q).
+        D: (p, m).
+    """
 
     A: Array
     B: Array

@@ -51,7 +51,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean and interquartile mean with their 95 % bootstrap intervals; ``low`` and ``high`` are the mean's."""
+    """Mean and interquartile mean with their 95 % bootstrap intervals.
+
+    Args:
+        mean: over seeds.
+        iqm: mean of the middle half.
+        low: lower end of the mean's interval.
+        high: its upper end.
+        iqm_low: lower end of the interquartile mean's interval.
+        iqm_high: its upper end.
+    """
 
     mean: float
     iqm: float
@@ -100,10 +109,17 @@ def score(agent: str, seed: int, episode: Episode, steps: int, settle: int = 0) 
         cost=float(cost[settle:].mean()),
         start_cost=float(cost[: max(settle, 1)].mean()),
         rmse=float(np.sqrt(np.mean(np.square(episode.estimate - episode.state)[settled]))),
-        nis=float(np.mean(episode.nis[settled])),
+        nis=_nis(episode, settled),
         step_us_p50=float(np.median(episode.step_us)),
         step_us_p99=float(np.percentile(episode.step_us, 99.0)),
     )
+
+
+def _nis(episode: Episode, where: slice) -> float:
+    """Return the mean NIS, as if no sample had been missing: NIS counts the sensors that were there."""
+    present = np.count_nonzero(np.isfinite(episode.observation[where]))
+    sensors = episode.observation.shape[1]
+    return float(sensors * episode.nis[where].sum() / present) if present else float("nan")
 
 
 def interval(values: Array) -> Interval:

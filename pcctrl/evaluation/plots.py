@@ -49,14 +49,18 @@ def plot_innovations(path: Path, episodes: Mapping[str, Episode], sensors: Seque
         t = np.arange(len(e.cost)) * e.dt
         for row, sensor in enumerate(sensors):
             axis = axes[row][column]
-            bound = 2.0 * e.innovation_std[:, row]
-            axis.plot(t, e.innovation[:, row], ".", ms=2, color=_COLOURS[0])
+            innovation, bound = e.innovation[:, row], 2.0 * e.innovation_std[:, row]
+            axis.plot(t, innovation, ".", ms=2, color=_COLOURS[0])
             axis.plot(t, bound, "k-", t, -bound, "k-", lw=0.8)
-            # The first samples are expected to surprise: let the later ones set the scale.
-            reach = 1.2 * max(np.nanquantile(np.abs(e.innovation[:, row]), 0.999), np.nanmedian(bound))
-            axis.set_ylim(-reach, reach)
-            inside = np.mean(np.abs(e.innovation[:, row])[np.isfinite(e.innovation[:, row])] < np.nanmean(bound))
-            axis.set_title(f"{name}: {inside:.0%} within 2σ (95 % expected)", fontsize=8)
+            seen = np.isfinite(innovation)
+            if seen.any():
+                # The first samples are expected to surprise: let the later ones set the scale.
+                reach = 1.2 * max(np.quantile(np.abs(innovation[seen]), 0.999), np.median(bound[seen]))
+                axis.set_ylim(-reach, reach)
+                inside = np.mean(np.abs(innovation[seen]) < bound[seen])
+                axis.set_title(f"{name}: {inside:.0%} within 2σ (95 % expected)", fontsize=8)
+            else:
+                axis.set_title(f"{name}: no sample", fontsize=8)
             axes[row][0].set_ylabel(f"innovation of {sensor}")
         axes[-1][column].set_xlabel("time [s]")
     _write(figure, path)

@@ -24,7 +24,7 @@ def write_report(
     Raises:
         FileError: they cannot be written.
     """
-    episodes = {name: e for name in summaries if (e := results.episode(name)) is not None}
+    episodes = {name: e for name in summaries if (e := results.episode(name, seeds[0])) is not None}
     rows = {name: results.of(name, seeds) for name in summaries}
     # The last state is the one no sensor reads: a rate.
     state = len(model.A) - 1

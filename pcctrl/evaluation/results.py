@@ -26,16 +26,20 @@ class Results:
     Args:
         directory: made if absent.
         config: what was asked for. Its ``task`` must be that of the rows already there; agents and seeds may grow.
+        fresh: forget the rows that are there.
 
     Raises:
         FileError: the directory cannot be written, holds another task's results, or damaged ones.
     """
 
-    def __init__(self, directory: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path, config: Mapping[str, Any], *, fresh: bool = False) -> None:
         self.directory = directory
         try:
             (directory / "episodes").mkdir(parents=True, exist_ok=True)
-            self._check(config)
+            if fresh:
+                (directory / "results.csv").unlink(missing_ok=True)
+            else:
+                self._check(config)
             self.write_json("config.json", config)
             self.rows = self._read()
             self._rewrite()
@@ -52,7 +56,7 @@ class Results:
         """
         try:
             if episode is not None:
-                episode.save(self._episode_path(row.agent))
+                episode.save(self._episode_path(row.agent, row.seed))
             with (self.directory / "results.csv").open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(asdict(row).values())
                 file.flush()
@@ -72,16 +76,20 @@ class Results:
         found = {r.seed: r for r in self.rows if r.agent == agent}
         return [found[s] for s in seeds if s in found]
 
-    def episode(self, agent: str) -> Episode | None:
-        """Return the kept episode of ``agent``, or None where there is none that can be read."""
+    def episode(self, agent: str, seed: int) -> Episode | None:
+        """Return the kept episode of ``agent`` on ``seed``, or None where there is none that can be read."""
         try:
-            return Episode.load(self._episode_path(agent))
+            return Episode.load(self._episode_path(agent, seed))
         except (OSError, ValueError, KeyError, EOFError):
             return None
 
     def summarise(self, summaries: Mapping[str, Summary]) -> None:
         """Write ``summary.json``."""
-        self.write_json("summary.json", {"agents": {name: asdict(s) for name, s in summaries.items()}})
+        tables = {name: asdict(s) for name, s in summaries.items()}
+        for table in tables.values():
+            # An agent that estimates nothing still has the keys that a reader looks up.
+            table["rmse"] = table["rmse"] or dict.fromkeys(table["cost"])
+        self.write_json("summary.json", {"agents": tables})
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write ``content`` to the file ``name``, all of it or nothing."""
@@ -92,12 +100,13 @@ class Results:
         if not path.exists():
             return
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))["task"]
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            before, agents = stored["task"], dict(stored["agents"])
         except (ValueError, KeyError, TypeError):
             raise FileError(
                 name=str(path), expected="the configuration of a comparison", received="a damaged or foreign file"
             ) from None
-        now = json.loads(json.dumps(config["task"]))
+        now, cards = json.loads(json.dumps(config["task"])), json.loads(json.dumps(config["agents"]))
         if before != now:
             changed = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
             raise FileError(
@@ -105,6 +114,11 @@ class Results:
                 expected="results of the same task (or another --out)",
                 received=f"another {', '.join(changed)}",
             )
+
+        for name, card in cards.items():
+            if agents.setdefault(name, card) != card:
+                expected = f"results of the same {name} (or another --out)"
+                raise FileError(name=str(self.directory), expected=expected, received=f"those of {agents[name]}")
 
     def _read(self) -> list[Row]:
         path = self.directory / "results.csv"
@@ -126,8 +140,8 @@ class Results:
         lines = [",".join(_COLUMNS), *(",".join(str(v) for v in asdict(r).values()) for r in self.rows)]
         _replace(self.directory / "results.csv", "\r\n".join(lines) + "\r\n")
 
-    def _episode_path(self, agent: str) -> Path:
-        return self.directory / "episodes" / f"{agent}.npz"
+    def _episode_path(self, agent: str, seed: int) -> Path:
+        return self.directory / "episodes" / f"{agent}_{seed}.npz"
 
 
 def _parse(values: list[str]) -> Row | None:

@@ -97,7 +97,7 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         seed: of the environment's reset, and so of all noise.
 
     Raises:
-        ParameterError: ``steps`` is below 1.
+        ParameterError: ``steps`` is below 1, or above the environment's own limit.
     """
     if steps < 1:
         raise ParameterError(name="steps", expected="at least 1", received=steps)
@@ -114,15 +114,20 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         rows["step_us"].append(elapsed)
         observation, reward, failed, truncated, info = env.step(action)
         rows["cost"].append(info.get("cost", -float(reward)))
-        if failed or truncated:
+        if failed:
             break
+        if truncated and len(rows["cost"]) < steps:
+            raise ParameterError(
+                name="steps", expected=f"at most the environment's {len(rows['cost'])}", received=steps
+            )
     data: dict[str, Any] = {key: np.array(value) for key, value in rows.items()}
     return Episode(dt=float(env.get_wrapper_attr("dt")), failed=bool(failed), **data)
 
 
 def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observation: Array, action: Array) -> None:
     belief, info = policy.belief, policy.info
-    estimates = belief.state.shape == state.shape and info is not None
+    makes = getattr(getattr(policy, "filter", None), "estimates_state", True)
+    estimates = makes and info is not None and belief.state.shape == state.shape
     unknown = np.full(state.shape, np.nan)
     rows["state"].append(state)
     rows["observation"].append(observation)
@@ -134,7 +139,8 @@ def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observatio
         innovation, innovation_std, nis, status = nothing, nothing, np.nan, 0
     else:
         innovation = np.where(np.isnan(observation), np.nan, info.innovation)
-        innovation_std = np.sqrt(np.diagonal(info.innovation_covariance, axis1=-2, axis2=-1))
+        spread = np.sqrt(np.diagonal(info.innovation_covariance, axis1=-2, axis2=-1))
+        innovation_std = np.where(np.isnan(observation), np.nan, spread)
         nis, status = float(info.nis), int(info.status)
     rows["innovation"].append(innovation)
     rows["innovation_std"].append(innovation_std)

@@ -1,9 +1,24 @@
 """Filters: from sensors to a belief about the hidden state."""
 
 from pcctrl.filters.belief import Belief, Estimate, Info, Status
+from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
 from pcctrl.filters.kalman import KalmanFilter
+from pcctrl.filters.lagged import FixedLag, smooth
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.filters.predictive_coding import PCFilter
 from pcctrl.filters.readings import Readings
 
-__all__ = ["Belief", "Estimate", "Info", "KalmanFilter", "LinearFilter", "PCFilter", "Readings", "Status"]
+__all__ = [
+    "ARKalmanFilter",
+    "Belief",
+    "ColouredKalmanFilter",
+    "Estimate",
+    "FixedLag",
+    "Info",
+    "KalmanFilter",
+    "LinearFilter",
+    "PCFilter",
+    "Readings",
+    "Status",
+    "smooth",
+]

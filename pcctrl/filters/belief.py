@@ -80,9 +80,9 @@ class Info:
     """
 
     innovation: Array
-    present: Array | None
+    present: NDArray[np.bool_] | None
     correction: Correction
-    reset: Array | None
+    reset: NDArray[np.bool_] | None
     streak: NDArray[np.int64] | None = None
     iterations: int = 1
     residual: float = 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pcctrl.arrays import Array, as_array, positive
+from pcctrl.arrays import Array, per_item, positive
 from pcctrl.errors import ParameterError
 from pcctrl.filters.linear import LinearFilter
 
@@ -46,18 +46,20 @@ class KalmanFilter(LinearFilter):
     def __post_init__(self) -> None:
         positive("process_scale", self.process_scale)
         m = len(self.model.C)
-        scale = as_array("sensor_scale", np.zeros(m) + self.sensor_scale, (m,))
+        scale = per_item("sensor_scale", self.sensor_scale, m)
         if not (scale > 0.0).all():
             raise ParameterError(name="sensor_scale", expected="positive factors", received=scale)
         object.__setattr__(self, "sensor_scale", scale)
         n = len(self.model.A)
-        noise = as_array("state_noise", np.zeros(n) + self.state_noise, (n,))
+        noise = per_item("state_noise", self.state_noise, n)
         if (noise < 0.0).any():
             raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
         object.__setattr__(self, "state_noise", noise)
         super().__post_init__()
 
-    def _believed(self, model: LinearModel) -> JointModel:
-        white = model.white.joint(0)
-        Q = white.Q * self.process_scale + np.diag(np.asarray(self.state_noise))
+    def _believed(self, dt: float) -> JointModel:
+        # White noise is what it is at the model's own sample time, whatever the time to the next sample.
+        model = self.model
+        white = (model.white if dt == model.dt else model.white.resampled(dt)).joint(0)
+        Q = white.Q * self.process_scale + np.diag(np.asarray(self.state_noise)) * (dt / model.dt)
         return replace(white, Q=Q, R=white.R * self.sensor_scale)

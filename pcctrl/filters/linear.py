@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_covariance, choose
+from pcctrl.arrays import Array, as_array, as_covariance, as_floats, choose, frozen
 from pcctrl.errors import ShapeError
 from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
 from pcctrl.filters.recording import run
 from pcctrl.free_energy import Correction, correct
-from pcctrl.linalg import riccati
+from pcctrl.linalg import riccati, stationary_covariance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pcctrl.models import JointModel, LinearModel
 
 __all__ = ["LinearFilter"]
 
 # A carried covariance this close to the steady one, relative to its standard deviations, is replaced by it.
-_CONVERGED = 1e-10
+_CONVERGED = 1e-9
 # A covariance this many times the prior's, or a sensor value beyond this, is no longer arithmetic but overflow.
 _LOST = 1e12
 _ABSURD = 1e100
@@ -49,39 +50,44 @@ class LinearFilter(abc.ABC):
         _ = self.steady  # the Riccati equation tells now, not in the loop, whether the model is detectable
 
     @abc.abstractmethod
-    def _believed(self, model: LinearModel) -> JointModel:
-        """Return the joint model that this filter makes of ``model``."""
+    def _believed(self, dt: float) -> JointModel:
+        """Return the joint model that this filter makes of its model at sample time ``dt``."""
 
     @cached_property
     def joint(self) -> JointModel:
         """The joint model that the filter believes."""
-        return self._believed(self.model)
+        return self._believed(self.model.dt)
 
     @cached_property
     def _steady_prior(self) -> Array:
         joint = self.joint
-        return riccati(joint.F.T, joint.C.T, joint.Q, np.diag(joint.R), name="model")
+        P = riccati(joint.F.T, joint.C.T, joint.Q, np.diag(joint.R), name="model", estimation=True)
+        return frozen(P)
 
     @cached_property
     def steady(self) -> Correction:
         """The correction in steady state: gain, innovation covariance and posterior covariance."""
-        return correct(self._steady_prior, self.joint.C, self.joint.R)
+        correction = correct(self._steady_prior, self.joint.C, self.joint.R)
+        frozen(correction.gain), frozen(correction.covariance)
+        return correction
 
     @cached_property
     def _prior(self) -> Array:
         """Covariance of the joint state before any data."""
         joint = self.joint
         if joint.prior is None:
-            return joint.stationary() if joint.is_stable() else self._steady_prior
-        return self._start(joint.prior)
+            return frozen(joint.stationary()) if joint.is_stable() else self._steady_prior
+        return frozen(self._start(joint.prior))
 
     def _start(self, plant: Array) -> Array:
         """Return the joint prior of a covariance (n, n) of the plant; chains are stationary, random walks steady."""
         joint = self.joint
-        prior = np.eye(joint.size)
+        process, last = joint.plant + joint.process, joint.exogenous.stop
+        prior = np.zeros((joint.size, joint.size))
         prior[: joint.plant, : joint.plant] = plant
-        walks = slice(joint.plant + joint.process, joint.plant + joint.process + joint.disturbances)
-        prior[walks, walks] = self._steady_prior[walks, walks]
+        for chain in (slice(joint.plant, process), slice(last, joint.size)):
+            prior[chain, chain] = stationary_covariance(joint.F[chain, chain], joint.Q[chain, chain])
+        prior[process:last, process:last] = self._steady_prior[process:last, process:last]
         return prior
 
     @property
@@ -103,7 +109,8 @@ class LinearFilter(abc.ABC):
         n = self.joint.plant
         joint_mean = np.broadcast_to(self.joint.mean, (*batch, self.joint.size)).copy()
         if mean is not None:
-            joint_mean[..., :n] = np.asarray(mean, dtype=np.float64)
+            size = (n,) if np.ndim(mean) == 1 else (*batch, n)
+            joint_mean[..., :n] = as_array("mean", mean, size)
         P = self._prior
         if covariance is not None:
             P = self._start(as_covariance("covariance", covariance, n))
@@ -117,9 +124,9 @@ class LinearFilter(abc.ABC):
             u: the input (..., p) that was really applied throughout, after saturation; the operating one if None.
             dt: seconds since then, if not the model's sample time.
         """
-        joint = self.joint if dt is None or dt == self.model.dt else self._believed(replace(self.model, dt=dt))
+        joint = self.joint if dt is None or dt == self.model.dt else self._believed(dt)
         mean = belief.mean @ joint.F.T + joint.offset
-        u = joint.input if u is None else np.asarray(u, dtype=np.float64)
+        u = joint.input if u is None else as_floats("u", u, f"(..., {len(joint.input)})")
         if u.shape[-1:] != joint.input.shape:
             raise ShapeError(name="u", expected=f"(..., {len(joint.input)})", received=f"shape {u.shape}")
         mean += u @ joint.B.T
@@ -128,20 +135,26 @@ class LinearFilter(abc.ABC):
         P = joint.F @ belief.covariance @ joint.F.T + joint.Q
         return Belief(mean, P, u, belief.plant)
 
-    def update(self, belief: Belief, y: ArrayLike) -> tuple[Belief, Info]:
+    def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
 
+        Args:
+            belief: the prediction for the sample.
+            y: readings of all sensors, or of those in ``sensors`` (..., len(sensors)).
+            sensors: names of the sensors that were read, if not all were.
+
         Raises:
-            ShapeError: the last dimension of y is not m.
+            ShapeError: the last dimension of y is not the number of sensors.
+            UnknownNameError: no sensor has that name.
         """
         joint = self.joint
-        y = np.asarray(y, dtype=np.float64)
+        y = as_floats("y", y, f"(..., {len(joint.R)})") if sensors is None else self._spread(y, sensors)
         if y.shape[-1:] != joint.R.shape:
             raise ShapeError(name="y", expected=f"(..., {len(joint.R)})", received=f"shape {y.shape}")
         innovation = y - (belief.mean @ joint.C.T + belief.input @ joint.D.T + joint.sensor_offset)
-        present = None
-        # One reduction tells whether all is finite: NaN and infinity survive a sum.
-        if not abs(float(innovation.sum())) < _ABSURD:
+        present: NDArray[np.bool_] | None = None
+        # One product tells whether all is finite: squares do not cancel.
+        if not float(np.vdot(innovation, innovation)) < _ABSURD:
             present = np.abs(y) < _ABSURD
             innovation = np.where(present, innovation, 0.0)
         P = belief.covariance
@@ -162,17 +175,33 @@ class LinearFilter(abc.ABC):
         """Predict over the time since the last sample, with the ``u`` applied in it, then update with ``y``."""
         return self.update(self.predict(belief, u, dt), y)
 
-    def run(self, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
+    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
         """Filter a recording: y (..., T, m), u (..., T, p) with u[k] held from sample k to k + 1; NaN is missing.
+
+        Args:
+            y: samples.
+            u: inputs, the operating one throughout if None.
+            prior: belief at the first sample, from `init`; by default the one without arguments.
 
         Raises:
             ShapeError: y or u has the wrong shape.
             ParameterError: the recording is NaN throughout.
         """
-        return run(self, y, u)
+        return run(self, y, u, prior)
+
+    def _spread(self, y: ArrayLike, sensors: Sequence[str]) -> Array:
+        """Return the readings of some sensors as readings of all, NaN for the others."""
+        known = list(self.model.sensors or ())
+        index = [known.index(choose("sensors", name, known)) for name in sensors]
+        some = as_floats("y", y, f"(..., {len(index)})")
+        if some.shape[-1:] != (len(index),):
+            raise ShapeError(name="y", expected=f"(..., {len(index)})", received=f"shape {some.shape}")
+        whole_y = np.full((*some.shape[:-1], len(known)), np.nan)
+        whole_y[..., index] = some
+        return whole_y
 
     def _correction(
-        self, P: Array, innovation: Array, present: Array | None, streak: NDArray[np.int64] | None
+        self, P: Array, innovation: Array, present: NDArray[np.bool_] | None, streak: NDArray[np.int64] | None
     ) -> tuple[Correction, NDArray[np.int64] | None]:
         """Return the correction of prior P, after outliers have lost their precision, and the new streak."""
         C, R = self.joint.C, self.joint.R
@@ -206,9 +235,9 @@ class LinearFilter(abc.ABC):
             return steady
         return covariance
 
-    def _lost(self, mean: Array, covariance: Array) -> Array | None:
+    def _lost(self, mean: Array, covariance: Array) -> NDArray[np.bool_] | None:
         """Tell which members of the batch are no longer finite, or None for none."""
-        fine = abs(float(mean.sum())) < _ABSURD
+        fine = float(np.vdot(mean, mean)) < _ABSURD
         if covariance is not self.steady.covariance:
             variance = np.diagonal(covariance, axis1=-2, axis2=-1)
             fine = fine and bool(variance.max() < _LOST * max(1.0, self._prior.max()))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from pcctrl.arrays import Array, choose, non_negative, positive
-from pcctrl.errors import ParameterError
+from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.free_energy import Correction, curvature, distance
 
@@ -62,8 +61,8 @@ class PCFilter(LinearFilter):
 
     def __post_init__(self) -> None:
         choose("scheme", self.scheme, ("newton", "natural", "gradient"))
-        if self.iterations < 1 or self.iterations != int(self.iterations):
-            raise ParameterError(name="iterations", expected="a whole number of at least 1", received=self.iterations)
+        whole("order", self.order)
+        whole("iterations", self.iterations, 1)
         non_negative("tolerance", self.tolerance)
         positive("rate", self.rate)
         if self.outlier_threshold is not None:
@@ -75,8 +74,8 @@ class PCFilter(LinearFilter):
         """Whether every update with a steady gain is one Kalman correction."""
         return super().is_plain and self.scheme == "newton"
 
-    def _believed(self, model: LinearModel) -> JointModel:
-        return model.joint(self.order)
+    def _believed(self, dt: float) -> JointModel:
+        return (self.model if dt == self.model.dt else self.model.resampled(dt)).joint(self.order)
 
     def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:
         goal, _, _ = super()._descend(correction, innovation)

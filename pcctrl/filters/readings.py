@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,7 @@ class Readings:
     """
 
     model: LinearModel
+    estimates_state: ClassVar[bool] = False
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the readings at the operating point, (*batch, m)."""
@@ -55,7 +56,7 @@ class Readings:
         present = np.isfinite(y)
         mean = np.where(present, y, belief.mean)
         R = belief.covariance
-        correction = Correction(np.eye(m), R, np.diag(1.0 / np.diagonal(R)), R)
+        correction = Correction(np.eye(m), R, np.diag(1.0 / np.diagonal(R)), np.log(np.diagonal(R)).sum(), R)
         return Belief(mean, R, belief.input, m), Info(mean - belief.mean, present, correction, None)
 
     def step(

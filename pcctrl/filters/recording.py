@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters.belief import Belief, Estimate, Status
 from pcctrl.free_energy import minimum
@@ -25,13 +25,13 @@ def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array
         ShapeError: a wrong shape.
         ParameterError: y is NaN throughout, or u is not finite.
     """
-    y = np.asarray(y, dtype=np.float64)
+    y = as_floats("y", y, f"(..., T, {sensors})")
     if y.ndim < 2 or y.shape[-1] != sensors or y.shape[-2] < 1:
         raise ShapeError(name="y", expected=f"(..., T, {sensors})", received=f"shape {y.shape}")
     if not np.isfinite(y).any():
         raise ParameterError(name="y", expected="some finite sample", received="none")
     T, p = y.shape[-2], len(rest)
-    u = np.zeros((T, p)) + rest if u is None else np.asarray(u, dtype=np.float64)
+    u = np.zeros((T, p)) + rest if u is None else as_floats("u", u, f"(..., {T}, {p})")
     if u.ndim < 2 or u.shape[-2:] != (T, p):
         raise ShapeError(name="u", expected=f"(..., {T}, {p})", received=f"shape {u.shape}")
     if not np.isfinite(u).all():
@@ -39,7 +39,7 @@ def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array
     return y, u
 
 
-def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None) -> Estimate:
+def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief | None = None) -> Estimate:
     """Return the estimate of a recording; see `LinearFilter.run`.
 
     Until the gain is steady, and around missing or doubted samples, this is `LinearFilter.step`; on finite stretches
@@ -47,7 +47,10 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None) -> Estimate:
     """
     joint = filter_.joint
     y, u = check_recording(y, u, len(joint.R), joint.input)
-    batch, T = np.broadcast_shapes(y.shape[:-2], u.shape[:-2]), y.shape[-2]
+    try:
+        batch, T = np.broadcast_shapes(y.shape[:-2], u.shape[:-2]), y.shape[-2]
+    except ValueError:
+        raise ShapeError(name="u", expected=f"the batch of y, {y.shape[:-2]}", received=u.shape[:-2]) from None
     y = np.broadcast_to(y, (*batch, *y.shape[-2:]))
     n, m = joint.plant, len(joint.R)
     out = Estimate(
@@ -60,7 +63,7 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None) -> Estimate:
         status=np.zeros((*batch, T), dtype=np.int64),
     )
     whole = np.isfinite(y).all(axis=(*range(y.ndim - 2), -1))
-    belief, k = filter_.init(batch), 0
+    belief, k = filter_.init(batch) if prior is None else prior, 0
     while k < T:
         if k > 0 and belief.covariance is filter_.steady.covariance and whole[k] and filter_.is_plain:
             end = k + int(np.argmin(np.append(whole[k:], False)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, frozen
 from pcctrl.linalg import spectral_radius, stationary_covariance
 
 __all__ = ["JointModel"]
@@ -49,6 +49,10 @@ class JointModel:
     process: int
     disturbances: int
     prior: Array | None
+
+    def __post_init__(self) -> None:
+        for array in (self.F, self.B, self.Q, self.C, self.D, self.R, self.offset, self.sensor_offset, self.mean):
+            frozen(array)
 
     @property
     def size(self) -> int:

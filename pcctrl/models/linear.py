@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_covariance, as_names, positive
+from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.linalg import block_diag, compose, discretise
+from pcctrl.linalg import block_diag, block_rows, compose, discretise
 from pcctrl.models.joint import JointModel
 from pcctrl.models.report import ModelReport, report
 from pcctrl.models.storage import read_model, write_model
@@ -86,13 +85,10 @@ class LinearModel:
         C = as_array("C", self.C, ("m", n))
         m, p = len(C), B.shape[1]
         G = as_array("noise_input", self.noise_input, (n, "q"))
-        at = (np.zeros(n), np.zeros(p), np.zeros(m)) if self.operating_point is None else self.operating_point
-        if len(at) != 3:
-            raise ShapeError(
-                name="operating_point", expected="three arrays (state, input, sensor)", received=f"{len(at)} entries"
-            )
-        if self.substeps is not None and (self.substeps < 1 or self.substeps != int(self.substeps)):
-            raise ParameterError(name="substeps", expected="a whole number of at least 1", received=self.substeps)
+        at: Any = (np.zeros(n), np.zeros(p), np.zeros(m)) if self.operating_point is None else self.operating_point
+        if not isinstance(at, tuple | list) or len(at) != 3:
+            expected = "three arrays (state, input, sensor)"
+            raise ShapeError(name="operating_point", expected=expected, received=self.operating_point)
         checked: dict[str, Any] = {
             "A": A,
             "B": B,
@@ -108,6 +104,7 @@ class LinearModel:
                 as_array(f"operating_point[{i}]", value, (size,))
                 for i, (value, size) in enumerate(zip(at, (n, p, m), strict=True))
             ),
+            "substeps": None if self.substeps is None else whole("substeps", self.substeps, 1),
             "states": as_names("states", self.states, "x", n),
             "inputs": as_names("inputs", self.inputs, "u", p),
             "sensors": as_names("sensors", self.sensors, "y", m),
@@ -156,6 +153,20 @@ class LinearModel:
             self._joints[order] = self._build_joint(order)
         return self._joints[order]
 
+    def resampled(self, dt: float) -> LinearModel:
+        """Return the model with another sample time.
+
+        Raises:
+            ParameterError: dt is not positive, or for a model of simulator steps not a multiple of the step.
+        """
+        if self.substeps is None:
+            return replace(self, dt=dt)
+        ratio = positive("dt", dt) / (self.dt / self.substeps)
+        if abs(ratio - round(ratio)) > 1e-6 * ratio or round(ratio) < 1:
+            expected = f"a multiple of the simulator's step {self.dt / self.substeps:g} s"
+            raise ParameterError(name="dt", expected=expected, received=dt)
+        return replace(self, dt=dt, substeps=round(ratio))
+
     @cached_property
     def white(self) -> LinearModel:
         """The model with each noise replaced by white noise of the same marginal variance."""
@@ -168,7 +179,7 @@ class LinearModel:
     def _rates(self, p: int) -> Array | None:
         if self.disturbance is None:
             return None
-        rates = as_array("disturbance", np.zeros(p) + self.disturbance, (p,))
+        rates = per_item("disturbance", self.disturbance, p)
         if not (rates > 0.0).all():
             raise ParameterError(name="disturbance", expected="positive rates", received=rates)
         return rates
@@ -177,7 +188,7 @@ class LinearModel:
         n, p = self.B.shape
         process = [w.chain(order) for w in self.process_noise]
         sensor = [z.chain(order) for z in self.sensor_noise]
-        readout = self.noise_input @ _readout(process)
+        readout = self.noise_input @ block_rows(*(c.H for c in process))
         rates = np.zeros(0) if self.disturbance is None else np.asarray(self.disturbance)
         # A random walk is a chain of its own: no drift, driven at its rate, and it enters as the inputs do.
         walks, walk_input = len(rates), self.B if len(rates) else np.zeros((n, 0))
@@ -200,7 +211,7 @@ class LinearModel:
             Q[:n, :n] = white @ white.T / h
             F, B, Q = compose(A, B, Q, self.substeps)
 
-        C = np.hstack([self.C, np.zeros((len(self.C), q + walks)), _readout(sensor)])
+        C = np.hstack([self.C, np.zeros((len(self.C), q + walks)), block_rows(*(c.H for c in sensor))])
         state, u, y = self.operating_point  # type: ignore[misc]
         D = np.asarray(self.D)
         mean = np.concatenate([state, np.zeros(size - n)])
@@ -222,14 +233,11 @@ class LinearModel:
         )
 
 
-def _readout(chains: Sequence[Any]) -> Array:
-    """Stack the readout rows of ``chains`` block-diagonally, keeping a row for a chain without states."""
-    rows = [c.H.reshape(1, -1) for c in chains]
-    return np.asarray(scipy.linalg.block_diag(*rows)).reshape(len(rows), -1) if rows else np.zeros((0, 0))
-
-
 def _noises(name: str, noises: Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
-    noises = tuple(noises)
+    try:
+        noises = (noises,) if isinstance(noises, Noise) else tuple(noises)
+    except TypeError:
+        raise ShapeError(name=name, expected=f"{count} noise objects", received=type(noises).__name__) from None
     if len(noises) != count:
         raise ShapeError(name=name, expected=f"{count} noise objects", received=f"{len(noises)}")
     for i, noise in enumerate(noises):

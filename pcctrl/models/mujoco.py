@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, choose, positive
+from pcctrl.arrays import Array, as_array, choose
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.linear import LinearModel
 from pcctrl.noise import Noise, White
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["linearise"]
 
 _EPSILON = 1e-6
-# Accelerations above this (m/s² or rad/s²) mean that the operating point is not at rest.
+# Velocities or accelerations above this (SI units) mean that the operating point is not at rest.
 _AT_REST = 1e-3
 
 
@@ -76,10 +76,10 @@ def linearise(
     data.qvel[:] = as_array("qvel", qvel, (model.nv,))
     data.ctrl[:] = as_array("ctrl", ctrl, (model.nu,))
     mujoco.mj_forward(model, data)
-    fastest = float(np.abs(data.qacc).max(initial=0.0))
+    fastest = max(float(np.abs(data.qacc).max(initial=0.0)), float(np.abs(data.qvel).max(initial=0.0)))
     if fastest > _AT_REST:
         raise ModelError(
-            name="qpos, qvel, ctrl", expected="a point at rest (accelerations below 1e-3)", received=f"{fastest:.3g}"
+            name="qpos, qvel, ctrl", expected="a point at rest (rates below 1e-3)", received=f"{fastest:.3g}"
         )
 
     rows, names = _sensor_rows(model, sensors)
@@ -88,13 +88,12 @@ def linearise(
     if sensor_noise is None:
         sensor_noise = [White(std=std) for std in _stated_noise(model)[rows]]
     position = np.asarray(qpos, dtype=np.float64) if model.nq == nv else np.zeros(nv)
-    return LinearModel.from_discrete(
+    linear = LinearModel.from_discrete(
         A,
         B,
         C[rows],
         D[rows],
-        dt=h if dt is None else dt,
-        substeps=_substeps(dt, h),
+        dt=h,
         noise_input=G,
         process_noise=process_noise,
         sensor_noise=sensor_noise,
@@ -104,13 +103,7 @@ def linearise(
         inputs=[model.actuator(i).name or f"u{i}" for i in range(model.nu)],
         sensors=names,
     )
-
-
-def _substeps(dt: float | None, h: float) -> int:
-    ratio = 1.0 if dt is None else positive("dt", dt) / h
-    if abs(ratio - round(ratio)) > 1e-6 * ratio or round(ratio) < 1:
-        raise ParameterError(name="dt", expected=f"a multiple of the physics step {h:g} s", received=dt)
-    return round(ratio)
+    return linear if dt is None else linear.resampled(dt)
 
 
 def _sensor_rows(model: mujoco.MjModel, sensors: Sequence[str] | None) -> tuple[list[int], list[str]]:

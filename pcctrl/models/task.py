@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, as_array, as_covariance
+from pcctrl.errors import ParameterError
 
 if TYPE_CHECKING:
     from pcctrl.models.linear import LinearModel
@@ -23,6 +24,9 @@ class Task:
         action_weight: ρ (p, p).
         low: (p,) least input.
         high: (p,) greatest input.
+
+    Raises:
+        ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size, or limits that are none.
     """
 
     model: LinearModel
@@ -30,3 +34,11 @@ class Task:
     action_weight: Array
     low: Array
     high: Array
+
+    def __post_init__(self) -> None:
+        n, p = self.model.B.shape
+        as_covariance("state_weight", self.state_weight, n)
+        as_covariance("action_weight", self.action_weight, p, definite=True)
+        low, high = as_array("low", self.low, (p,)), as_array("high", self.high, (p,))
+        if not (low < high).all():
+            raise ParameterError(name="low", expected="below high", received=f"{low}, {high}")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, positive
+from pcctrl.arrays import Array, positive, whole
 from pcctrl.errors import ParameterError
 from pcctrl.linalg import block_diag
 from pcctrl.noise.streams import AddedStream, Chain, IndependentStream, NoiseStream
 
-__all__ = ["Noise", "Sum", "White", "check_order"]
+__all__ = ["Noise", "Sum", "White"]
 
 
 class Noise(abc.ABC):
@@ -50,6 +50,12 @@ class Noise(abc.ABC):
         """Marginal variance of the coloured part."""
         H = self.chain(0).H
         return float(H @ H)
+
+    @property
+    def correlation_time(self) -> float:
+        """Integral of the coloured part's autocorrelation over positive lags, in seconds; 0 for white noise."""
+        power = float(self.spectral_density(np.zeros(1))[0]) - self.density**2
+        return 0.5 * power / self.variance if self.variance > 0.0 else 0.0
 
     @property
     @abc.abstractmethod
@@ -92,14 +98,17 @@ class Noise(abc.ABC):
         Raises:
             ParameterError: ``dt`` is not positive, or ``steps`` is negative.
         """
-        if steps < 0:
-            raise ParameterError(name="steps", expected="at least 0", received=steps)
+        whole("steps", steps)
         return self.stream(rng, dt, batch, sensor=sensor).draw(steps)
 
 
 @dataclass(frozen=True)
 class White(Noise):
-    """White noise: ``std`` per sample for a sensor, or ``density`` per √Hz for a process; exactly one of them.
+    """White noise, for a sensor by ``std`` or for a process by ``density``; exactly one of them.
+
+    Args:
+        std: standard deviation of each sample, in the unit of the signal.
+        density: amplitude density in that unit per √Hz.
 
     Raises:
         ParameterError: both or neither given, or the one given is not positive.
@@ -122,7 +131,7 @@ class White(Noise):
 
     def chain(self, order: int) -> Chain:
         """Return the empty chain: white noise has no predictable part."""
-        check_order(order)
+        whole("order", order)
         return Chain(np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0))
 
     def autocovariance(self, lags: ArrayLike) -> Array:
@@ -207,9 +216,3 @@ class Sum(Noise):
 
 def _terms(noise: Noise) -> tuple[Noise, ...]:
     return noise.terms if isinstance(noise, Sum) else (noise,)
-
-
-def check_order(order: int) -> None:
-    """Raise `ParameterError` unless ``order`` is a whole number of at least 0."""
-    if order < 0 or order != int(order):
-        raise ParameterError(name="order", expected="a whole number of at least 0", received=order)

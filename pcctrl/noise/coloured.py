@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, positive
-from pcctrl.noise.base import Noise, check_order
+from pcctrl.arrays import Array, non_negative, positive, whole
+from pcctrl.noise.base import Noise
 from pcctrl.noise.streams import AddedStream, Chain, ChainStream, FilteredStream, IndependentStream, NoiseStream
 
 __all__ = ["Coloured", "OrnsteinUhlenbeck", "Smooth"]
@@ -60,7 +60,7 @@ class OrnsteinUhlenbeck(Coloured):
 
     def chain(self, order: int) -> Chain:
         """Return the one-state chain, exact at every order."""
-        check_order(order)
+        whole("order", order)
         rate = 1.0 / self.tau
         return Chain(np.array([[-rate]]), np.array([[2.0 * rate]]), np.array([self.std]))
 
@@ -101,7 +101,7 @@ class Smooth(Coloured):
         .. math:: \dot z_k = \lambda(\sqrt{k+1} z_{k+1} - \sqrt k z_{k-1}),\quad
                   \dot z_p = -\lambda\sqrt p z_{p-1} - \gamma z_p + \sqrt{2\gamma}\,\xi,\ \gamma = \lambda\sqrt{p+1}
         """
-        check_order(order)
+        whole("order", order)
         rate = 1.0 / (np.sqrt(2.0) * self.s)
         coupling = rate * np.sqrt(np.arange(1.0, order + 1.0))
         A = np.diag(coupling, 1) - np.diag(coupling, -1)

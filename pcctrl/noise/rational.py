@@ -10,9 +10,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, non_negative, positive
+from pcctrl.arrays import Array, as_array, non_negative, positive, whole
 from pcctrl.errors import ParameterError
-from pcctrl.noise.base import check_order
 from pcctrl.noise.coloured import Coloured
 from pcctrl.noise.streams import Chain, ChainStream, NoiseStream
 
@@ -84,7 +83,7 @@ class Rational(Coloured):
 
     def chain(self, order: int) -> Chain:
         """Return the chain, exact at every order: one state for each pole."""
-        check_order(order)
+        whole("order", order)
         return self._chain
 
     def autocovariance(self, lags: ArrayLike) -> Array:
@@ -129,7 +128,7 @@ class Matern(Coloured):
         positive("std", self.std)
         positive("tau", self.tau)
         non_negative("floor", self.floor)
-        check_order(self.order)
+        whole("order", self.order)
         if self.order > 8:
             raise ParameterError(name="order", expected="at most 8 (beyond, use Smooth)", received=self.order)
 

@@ -28,8 +28,9 @@ __all__ = ["Tuned", "tune_lqg", "tune_pid"]
 
 # Order of the chains that stand for the true noise while tuning.
 TRUTH_ORDER = 8
-_UNSTABLE = 1e6
-_NOWHERE = 1e12
+# Beyond any cost: an unstable loop is worse than every stable one, the more so the more unstable.
+_UNSTABLE = 1e100
+_NOWHERE = 1e200
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from contracts import check_environment
+from contracts import check_endings, check_environment
 from gymnasium.utils.env_checker import check_env
 
 from pcctrl.envs import PLANTS, CartPoleEnv, MassSpringDamperEnv, NoiseOptions, Sensors
@@ -19,16 +19,49 @@ from pcctrl.noise import Smooth, White
 
 @pytest.mark.parametrize("env_id", PLANTS)
 def test_contract(env_id: str) -> None:
-    check_environment(lambda: gym.make(env_id, max_episode_steps=200))
+    check_environment(lambda: gym.make(env_id))
+    check_endings(lambda: gym.make(env_id, max_episode_steps=25), 25, 20.0 if "CartPole" in env_id else None)
 
 
-def test_negative_control_a_constant_observation_breaks_the_contract() -> None:
-    class Stuck(gym.ObservationWrapper[Any, Any, Any]):
-        def observation(self, observation: Any) -> Any:
-            return 0.0 * observation
+def test_raw_environments_keep_the_contract_too() -> None:
+    for plant in PLANTS.values():
+        check_environment(plant)
 
+
+class _Broken(gym.Wrapper[Any, Any, Any, Any]):
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.spoil(observation, action), reward, terminated, truncated, info
+
+    def spoil(self, observation: Any, action: Any) -> Any:
+        raise NotImplementedError
+
+
+class _Stuck(_Broken):
+    def reset(self, **how: Any) -> Any:
+        observation, info = self.env.reset(**how)
+        return 0.0 * observation, info
+
+    def spoil(self, observation: Any, action: Any) -> Any:  # noqa: ARG002
+        return 0.0 * observation
+
+
+class _Leaking(_Broken):
+    def spoil(self, observation: Any, action: Any) -> Any:
+        return observation + 0.1 * action[0]
+
+
+class _Aliased(_Broken):
+    def spoil(self, observation: Any, action: Any) -> Any:  # noqa: ARG002
+        self.buffer = getattr(self, "buffer", observation)
+        self.buffer[:] = observation
+        return self.buffer
+
+
+@pytest.mark.parametrize("broken", [_Stuck, _Leaking, _Aliased])
+def test_negative_control_broken_environments_fail_the_contract(broken: type[_Broken]) -> None:
     with pytest.raises(AssertionError):
-        check_environment(lambda: Stuck(gym.make("pcctrl/CartPole-v0", max_episode_steps=200)))
+        check_environment(lambda: broken(gym.make("pcctrl/CartPole-v0")))
 
 
 @pytest.mark.parametrize("env_id", PLANTS)
@@ -122,6 +155,9 @@ def test_sensors_wrap_any_environment() -> None:
         (lambda: Sensors(gym.make("FrozenLake-v1")), ShapeError, "env"),
         (lambda: Sensors(gym.make("MountainCar-v0")), ParameterError, "dt"),
         (lambda: CartPoleEnv(White(std=1.0)), ParameterError, "process_noise"),
+        (lambda: CartPoleEnv(0.5), ParameterError, "process_noise"),  # type: ignore[arg-type]
+        (lambda: Sensors(CartPoleEnv(), [0.1, 0.1]), ParameterError, "noise[0]"),  # type: ignore[list-item]
+        (lambda: Sensors(CartPoleEnv(), delay=1e300), ParameterError, "delay"),
         (lambda: CartPoleEnv().step(np.zeros(1)), ParameterError, "step"),
         (lambda: Sensors(CartPoleEnv()).task(), ModelError, "noise"),
         (lambda: NoiseOptions(colour="pink").make("x", CartPoleEnv), UnknownNameError, "noise.colour"),  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def test_files_and_summary(tmp_path: Path) -> None:
     assert {"pcctrl", "numpy", "mujoco"} <= set(config["versions"])
     assert len((results.directory / "results.csv").read_text().splitlines()) == 7
     assert summaries["lqg"].difference is not None
-    kept = results.episode("aif")
+    kept = results.episode("aif", 0)
     assert kept is not None
     assert kept.estimate.shape == (60, 2)
 

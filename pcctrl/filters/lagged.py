@@ -1,0 +1,146 @@
+"""Estimates that wait: fixed-lag and fixed-interval smoothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, whole
+from pcctrl.filters.belief import Belief, Estimate
+from pcctrl.filters.linear import LinearFilter
+from pcctrl.filters.recording import check_recording, run
+
+if TYPE_CHECKING:
+    from pcctrl.models import JointModel, LinearModel
+
+__all__ = ["FixedLag", "smooth"]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedLag(LinearFilter):
+    r"""A filter that answers ``lag`` samples late, with :math:`E[x_k \mid y_0 \dots y_{k+L}]` for its state.
+
+    The joint state is augmented with the L past physical states, so all else (missing samples, steady gain) is the
+    filter's own. `run` aligns its answer: ``mean[k]`` is the estimate of x_k. Source: DESIGN §2.3.
+
+    Args:
+        filter: a filter on a linear model.
+        lag: L, in samples.
+
+    Raises:
+        ParameterError: a negative lag.
+    """
+
+    filter: LinearFilter
+    lag: int
+
+    def __post_init__(self) -> None:
+        whole("lag", self.lag)
+        super().__post_init__()
+
+    @property
+    def model(self) -> LinearModel:  # type: ignore[override]
+        """The filter's model."""
+        return self.filter.model
+
+    @property
+    def precision(self) -> Literal["steady", "carried"]:  # type: ignore[override]
+        """The filter's precision."""
+        return self.filter.precision
+
+    @property
+    def outlier_threshold(self) -> float | None:  # type: ignore[override]
+        """The filter's outlier threshold."""
+        return self.filter.outlier_threshold
+
+    def _believed(self, dt: float) -> JointModel:
+        joint = self.filter.joint if dt == self.model.dt else self.filter._believed(dt)
+        if self.lag == 0:
+            return joint
+        n, N, past = joint.plant, joint.size, joint.plant * self.lag
+        # [x_{k-L}; …; x_{k-1}; μ_k]: each past state takes over from the next, the last of them from x itself.
+        F = np.zeros((past + N, past + N))
+        F[:past, n : past + n] = np.eye(past)
+        F[past:, past:] = joint.F
+        pad = [(past, 0), (past, 0)]
+        return replace(
+            joint,
+            F=F,
+            Q=np.pad(joint.Q, pad),
+            B=np.pad(joint.B, [(past, 0), (0, 0)]),
+            C=np.pad(joint.C, [(0, 0), (past, 0)]),
+            offset=np.pad(joint.offset, (past, 0)),
+            mean=np.concatenate([np.tile(joint.mean[:n], self.lag), joint.mean]),
+            process=0,
+            disturbances=0,
+        )
+
+    def _start(self, plant: Array) -> Array:
+        inner = self.filter._start(plant)
+        # Before the first sample the past states are as uncertain as the first and say nothing of it.
+        past = np.kron(np.eye(self.lag), inner[: len(plant), : len(plant)])
+        return np.block([[past, np.zeros((len(past), len(inner)))], [np.zeros((len(inner), len(past))), inner]])
+
+    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
+        """Return the aligned estimate of a recording: ``mean[k]`` has seen y up to sample k + lag, or to the end.
+
+        Innovations, NIS and free energy are those of the filter at sample k.
+
+        Raises:
+            ShapeError, ParameterError: as `LinearFilter.run`.
+        """
+        y, u = check_recording(y, u, len(self.joint.R), self.joint.input)
+        T, L = y.shape[-2], self.lag
+        later = run(
+            self,
+            np.concatenate([y, np.full((*y.shape[:-2], L, y.shape[-1]), np.nan)], axis=-2),
+            np.concatenate([u, np.broadcast_to(self.joint.input, (*u.shape[:-2], L, u.shape[-1]))], axis=-2),
+            prior,
+        )
+        at_sample = {name: getattr(later, name)[..., :T, :] for name in ("innovation", "innovation_std")} | {
+            name: getattr(later, name)[..., :T] for name in ("nis", "free_energy", "status")
+        }
+        return Estimate(mean=later.mean[..., L:, :], std=later.std[..., L:, :], **at_sample)
+
+
+def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
+    r"""Return the fixed-interval smoothed estimate of a recording, :math:`E[x_k \mid y_0 \dots y_{T-1}]`.
+
+    Source: Rauch, Tung & Striebel 1965. Innovations, NIS and free energy are the filter's.
+
+    Args:
+        filter_: the filter for the forward pass.
+        y: (..., T, m); NaN is missing.
+        u: (..., T, p), held from sample k to k + 1.
+
+    Raises:
+        ShapeError, ParameterError: as `LinearFilter.run`.
+    """
+    joint = filter_.joint
+    forward = filter_.run(y, u)
+    y, u = check_recording(y, u, len(joint.R), joint.input)
+    batch, T = forward.mean.shape[:-2], y.shape[-2]
+    beliefs, priors = [], []
+    belief = filter_.init(batch)
+    for k in range(T):
+        if k > 0:
+            belief = filter_.predict(belief, u[..., k - 1, :])
+        priors.append(belief)
+        belief, _ = filter_.update(belief, y[..., k, :])
+        beliefs.append(belief)
+    n = joint.plant
+    mean, std = forward.mean.copy(), forward.std.copy()
+    later_mean, later_P = beliefs[-1].mean, beliefs[-1].covariance
+    for k in range(T - 2, -1, -1):
+        P, prior = beliefs[k].covariance, priors[k + 1]
+        # P F' (P⁻)⁻¹; a chain's prior may be nearly singular, so by least squares.
+        gain = np.linalg.pinv(prior.covariance, hermitian=True) @ joint.F @ P
+        gain = gain.swapaxes(-1, -2)
+        later_mean = beliefs[k].mean + (gain @ (later_mean - prior.mean)[..., None])[..., 0]
+        later_P = P + gain @ (later_P - prior.covariance) @ gain.swapaxes(-1, -2)
+        mean[..., k, :] = later_mean[..., :n]
+        std[..., k, :] = np.sqrt(np.maximum(np.diagonal(later_P, axis1=-2, axis2=-1)[..., :n], 0.0))
+    return replace(forward, mean=mean, std=std)
