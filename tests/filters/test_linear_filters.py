@@ -99,9 +99,9 @@ def test_batch_equals_singles_whatever_is_missing() -> None:
     together = filter_.run(y, U[:80])
     for i in range(3):
         alone = filter_.run(y[i], U[:80])
-        np.testing.assert_allclose(together.mean[i], alone.mean, rtol=1e-8, atol=1e-9)
-        np.testing.assert_allclose(together.std[i], alone.std, rtol=1e-8, atol=1e-9)
-        np.testing.assert_allclose(together.free_energy[i], alone.free_energy, atol=1e-6)
+        np.testing.assert_allclose(together.mean[i], alone.mean, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(together.std[i], alone.std, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(together.free_energy[i], alone.free_energy, rtol=1e-6)
         np.testing.assert_array_equal(together.status[i], alone.status)
 
 
