@@ -15,6 +15,7 @@ from rich.console import Console
 from pcctrl.errors import PcctrlError
 from pcctrl.scripts.bench import Bench
 from pcctrl.scripts.compare import Compare
+from pcctrl.scripts.estimate import Estimate_
 from pcctrl.scripts.list import List
 from pcctrl.scripts.run import Run
 
@@ -24,6 +25,7 @@ _Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Estimate_, tyro.conf.subcommand("estimate")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
 )
 
@@ -41,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str]) -> List | Run | Compare | Bench:
+def _parse(arguments: Sequence[str]) -> List | Run | Compare | Estimate_ | Bench:
     """Parse, turning tyro's box on an error into one line."""
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            command: List | Run | Compare | Bench = tyro.cli(
+            command: List | Run | Compare | Estimate_ | Bench = tyro.cli(
                 _Command,
                 prog="pcctrl",
                 description="Active-inference control for robots whose sensors are not white.",

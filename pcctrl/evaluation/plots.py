@@ -10,13 +10,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from pcctrl.errors import FileError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pcctrl.evaluation.metrics import Row, Summary
     from pcctrl.evaluation.rollout import Episode
+    from pcctrl.filters import Estimate
 
-__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview"]
+__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview", "plot_recording"]
 
 _SHOWN = 200
 _COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#999999", "#009e73", "#cc79a7", "#56b4e9", "#000000")
@@ -64,6 +67,32 @@ def plot_innovations(path: Path, episodes: Mapping[str, Episode], sensors: Seque
             axes[row][0].set_ylabel(f"innovation of {sensor}")
         axes[-1][column].set_xlabel("time [s]")
     _write(figure, path)
+
+
+def plot_recording(
+    path: Path, estimates: Mapping[str, Estimate], t: np.ndarray, states: Sequence[str], truth: Mapping[str, np.ndarray]
+) -> None:
+    """Write the estimate ± 2σ of every state (row) of a recording by every filter (column), and the truth if known.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    figure, axes = _grid(len(states), len(estimates))
+    for column, (name, e) in enumerate(estimates.items()):
+        for row, state in enumerate(states):
+            axis, mean, spread = axes[row][column], e.mean[:, row], 2.0 * e.std[:, row]
+            axis.fill_between(t, mean - spread, mean + spread, color=_COLOURS[0], alpha=0.2, lw=0, label="± 2σ")
+            axis.plot(t, mean, color=_COLOURS[0], lw=1.0, label="estimate")
+            if state in truth:
+                axis.plot(t, truth[state], color="black", lw=0.7, label="truth")
+            axes[row][0].set_ylabel(state)
+        axes[0][column].set_title(name)
+        axes[-1][column].set_xlabel("time [s]")
+    axes[0][0].legend(fontsize=7)
+    try:
+        _write(figure, path)
+    except OSError as error:
+        raise FileError(name=str(path), expected="room for the plot", received=error.strerror or error) from None
 
 
 def plot_costs(path: Path, episodes: Mapping[str, Episode]) -> None:

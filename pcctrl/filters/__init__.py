@@ -2,6 +2,7 @@
 
 from pcctrl.filters.belief import Belief, Estimate, Info, Status
 from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
+from pcctrl.filters.generalised import GeneralisedFilter
 from pcctrl.filters.kalman import KalmanFilter
 from pcctrl.filters.lagged import FixedLag, smooth
 from pcctrl.filters.linear import LinearFilter
@@ -14,6 +15,7 @@ __all__ = [
     "ColouredKalmanFilter",
     "Estimate",
     "FixedLag",
+    "GeneralisedFilter",
     "Info",
     "KalmanFilter",
     "LinearFilter",

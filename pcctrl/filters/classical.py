@@ -115,7 +115,9 @@ class ARKalmanFilter(LinearFilter):
         G = held.white.joint(0).B[:n]
         process = [self._fit(w, model.dt) for w in model.process_noise]
         sensor = [self._fit(z, model.dt) for z in model.sensor_noise]
-        white = G * np.array([w.density for w in model.process_noise]) / np.sqrt(model.dt)
+        density = np.array([w.density for w in model.process_noise])
+        unit = [White(density=1.0)] * len(density)
+        white = replace(model, noise_input=model.noise_input * density, process_noise=unit).white.joint(0).Q[:n, :n]
 
         # [x; ŵ; d; ẑ]: the plant and its walks from the white model, between them and after them the autoregressions.
         w, z = block_rows(*(c.H for c in process)), block_rows(*(c.H for c in sensor))
@@ -125,7 +127,7 @@ class ARKalmanFilter(LinearFilter):
         )
         F = block_diag(plain.F, *(c.A for c in process), *(c.A for c in sensor))
         F[:n, plain.size : plain.size + w.shape[1]] = G @ w
-        Q = block_diag(white @ white.T, plain.Q[n:, n:], *(c.Q for c in process), *(c.Q for c in sensor))
+        Q = block_diag(white, plain.Q[n:, n:], *(c.Q for c in process), *(c.Q for c in sensor))
         C = np.hstack([plain.C, np.zeros((len(plain.C), w.shape[1])), z])
         pad = np.zeros(w.shape[1] + z.shape[1])
         return replace(

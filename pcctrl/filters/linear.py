@@ -131,9 +131,9 @@ class LinearFilter(abc.ABC):
             raise ShapeError(name="u", expected=f"(..., {len(joint.input)})", received=f"shape {u.shape}")
         mean += u @ joint.B.T
         if joint is self.joint and belief.covariance is self.steady.covariance:
-            return Belief(mean, self._steady_prior, u, belief.plant)
+            return Belief(mean, self._steady_prior, u, belief.plant, belief.streak)
         P = joint.F @ belief.covariance @ joint.F.T + joint.Q
-        return Belief(mean, P, u, belief.plant)
+        return Belief(mean, P, u, belief.plant, belief.streak)
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
