@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array
+from pcctrl.agents.stepper import Stepper
+from pcctrl.arrays import Array, as_floats
 from pcctrl.controllers import ControlInfo, Controller
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.filters import Belief, Info, Status
@@ -132,6 +133,47 @@ class Agent:
         self.state, action, self.info, self.decision = self.step(self.state, obs, goal)
         return action
 
+    def compile(self) -> Stepper:
+        """Return the agent as one matrix-vector product a sample, for real time; its gain is steady from the start.
+
+        Raises:
+            ModelError: the agent is not linear.
+        """
+        return Stepper(self)
+
+    def predict(
+        self,
+        observation: ArrayLike,
+        state: AgentState | None = None,
+        episode_start: ArrayLike | None = None,
+        deterministic: bool = False,  # noqa: ARG002 (it always is)
+    ) -> tuple[Array, AgentState]:
+        """Return action and next state, as Stable-Baselines3's policies do; the state is a pure value.
+
+        Args:
+            observation: readings (m,), or (k, m) of k environments.
+            state: from the last call, None at the start.
+            episode_start: (k,) which environments have just been reset.
+            deterministic: without meaning here.
+        """
+        y = as_floats("observation", observation, "(..., m)")
+        fresh = self.init(y.shape[:-1])
+        start = np.asarray(state is None if episode_start is None else episode_start, dtype=bool)
+        if state is None or start.all():
+            state, action, *_ = self.step(fresh, y)
+            return action, state
+        going, action, *_ = self.step(state, y)
+        if not start.any():
+            return action, going
+        begun, first, *_ = self.step(fresh, y)
+        chosen = np.broadcast_to(start, y.shape[:-1])
+        return np.where(chosen[..., None], first, action), _choose(chosen, begun, going)
+
+    @property
+    def limits(self) -> tuple[Array, Array]:
+        """(low, high) of the actions, each (p,)."""
+        return self._low, self._high
+
     @property
     def belief(self) -> Belief:
         """The current belief."""
@@ -141,3 +183,20 @@ class Agent:
     def status(self) -> Status:
         """How the last sample was used; `Status.OK` before the first."""
         return Status.OK if self.info is None else Status(int(self.info.status))
+
+
+def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> AgentState:
+    """Return ``new`` for the members of a batch in ``where`` (...), else ``old``."""
+    one, two = where[..., None], where[..., None, None]
+    a, b = new.belief, old.belief
+    belief = Belief(
+        mean=np.where(one, a.mean, b.mean),
+        covariance=b.covariance if a.covariance is b.covariance else np.where(two, a.covariance, b.covariance),
+        input=np.where(one, a.input, b.input),
+        plant=b.plant,
+        streak=None if a.streak is None or b.streak is None else np.where(one, a.streak, b.streak),
+    )
+    memory = old.controller
+    if memory is not None:
+        memory = type(memory)(*(np.where(one, x, y) for x, y in zip(new.controller, memory, strict=True)))
+    return AgentState(belief, memory, np.where(one, np.asarray(new.action), np.asarray(old.action)), old.faults)

@@ -78,6 +78,13 @@ def _lqg_tuned(task: Task) -> Agent:
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 
+def _lqg_integral(task: Task) -> Agent:
+    """Tuned LQG with integral action: a random-walk disturbance is estimated and cancelled, its rate tuned too."""
+    tuned = tune_lqg(task, integral=True)
+    card = Card("tuned on the true noise", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}")
+    return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
+
+
 def _pid(task: Task) -> Agent:
     """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
     tuned = tune_pid(task)
@@ -85,4 +92,10 @@ def _pid(task: Task) -> Agent:
     return Agent(Readings(task.model), pid_loop(task, tuned.values), (task.low, task.high), card)
 
 
-PRESETS: dict[str, Callable[[Task], Agent]] = {"aif": _aif, "lqg": _lqg, "lqg-tuned": _lqg_tuned, "pid": _pid}
+PRESETS: dict[str, Callable[[Task], Agent]] = {
+    "aif": _aif,
+    "lqg": _lqg,
+    "lqg-tuned": _lqg_tuned,
+    "lqg-integral": _lqg_integral,
+    "pid": _pid,
+}

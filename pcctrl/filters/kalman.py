@@ -61,5 +61,8 @@ class KalmanFilter(LinearFilter):
         # White noise is what it is at the model's own sample time, whatever the time to the next sample.
         model = self.model
         white = (model.white if dt == model.dt else model.white.resampled(dt)).joint(0)
-        Q = white.Q * self.process_scale + np.diag(np.asarray(self.state_noise)) * (dt / model.dt)
+        n = white.plant
+        Q = white.Q.copy()
+        # A disturbance's random walk is not the process noise: its rate is tuned by itself.
+        Q[:n, :n] = Q[:n, :n] * self.process_scale + np.diag(np.asarray(self.state_noise)) * (dt / model.dt)
         return replace(white, Q=Q, R=white.R * self.sensor_scale)

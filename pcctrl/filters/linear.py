@@ -59,7 +59,8 @@ class LinearFilter(abc.ABC):
         return self._believed(self.model.dt)
 
     @cached_property
-    def _steady_prior(self) -> Array:
+    def steady_prior(self) -> Array:
+        """Covariance of the prediction in steady state, (N, N)."""
         joint = self.joint
         P = riccati(joint.F.T, joint.C.T, joint.Q, np.diag(joint.R), name="model", estimation=True)
         return frozen(P)
@@ -67,7 +68,7 @@ class LinearFilter(abc.ABC):
     @cached_property
     def steady(self) -> Correction:
         """The correction in steady state: gain, innovation covariance and posterior covariance."""
-        correction = correct(self._steady_prior, self.joint.C, self.joint.R)
+        correction = correct(self.steady_prior, self.joint.C, self.joint.R)
         frozen(correction.gain), frozen(correction.covariance)
         return correction
 
@@ -76,7 +77,7 @@ class LinearFilter(abc.ABC):
         """Covariance of the joint state before any data."""
         joint = self.joint
         if joint.prior is None:
-            return frozen(joint.stationary()) if joint.is_stable() else self._steady_prior
+            return frozen(joint.stationary()) if joint.is_stable() else self.steady_prior
         return frozen(self._start(joint.prior))
 
     def _start(self, plant: Array) -> Array:
@@ -87,7 +88,7 @@ class LinearFilter(abc.ABC):
         prior[: joint.plant, : joint.plant] = plant
         for chain in (slice(joint.plant, process), slice(last, joint.size)):
             prior[chain, chain] = stationary_covariance(joint.F[chain, chain], joint.Q[chain, chain])
-        prior[process:last, process:last] = self._steady_prior[process:last, process:last]
+        prior[process:last, process:last] = self.steady_prior[process:last, process:last]
         return prior
 
     @property
@@ -131,7 +132,7 @@ class LinearFilter(abc.ABC):
             raise ShapeError(name="u", expected=f"(..., {len(joint.input)})", received=f"shape {u.shape}")
         mean += u @ joint.B.T
         if joint is self.joint and belief.covariance is self.steady.covariance:
-            return Belief(mean, self._steady_prior, u, belief.plant, belief.streak)
+            return Belief(mean, self.steady_prior, u, belief.plant, belief.streak)
         P = joint.F @ belief.covariance @ joint.F.T + joint.Q
         return Belief(mean, P, u, belief.plant, belief.streak)
 
@@ -215,7 +216,7 @@ class LinearFilter(abc.ABC):
                 doubted = hit & (streak <= PATIENCE)
                 R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
                 return correct(P, C, R), streak
-        if present is None and P is self._steady_prior:
+        if present is None and P is self.steady_prior:
             return self.steady, streak
         return correct(P, C, R), streak
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pcctrl.arrays import as_floats, frozen
 from pcctrl.errors import ShapeError
 from pcctrl.filters.belief import Belief, Info
 from pcctrl.free_energy import Correction
@@ -31,13 +33,19 @@ class Readings:
     model: LinearModel
     estimates_state: ClassVar[bool] = False
 
+    @cached_property
+    def _correction(self) -> Correction:
+        """Nothing is corrected: the readings are the belief, with their own variance, (m, m)."""
+        R = frozen(np.diag(self.model.white.joint(0).R))
+        return Correction(np.eye(len(R)), R, np.asarray(np.linalg.inv(R)), np.log(np.diagonal(R)).sum(), R)
+
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the readings at the operating point, (*batch, m)."""
         joint = self.model.white.joint(0)
         mean = np.broadcast_to(
             joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset, (*batch, len(joint.C))
         )
-        return Belief(mean.copy(), np.diag(joint.R), joint.input, mean.shape[-1])
+        return Belief(mean.copy(), self._correction.covariance, joint.input, mean.shape[-1])
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:  # noqa: ARG002
         """Return the belief unchanged."""
@@ -49,15 +57,15 @@ class Readings:
         Raises:
             ShapeError: the last dimension of y is not m.
         """
-        y = np.asarray(y, dtype=np.float64)
-        m = belief.covariance.shape[-1]
+        y = as_floats("y", y, f"(..., {len(self.model.C)})")
+        m = len(self.model.C)
         if y.shape[-1:] != (m,):
             raise ShapeError(name="y", expected=f"(..., {m})", received=f"shape {y.shape}")
         present = np.isfinite(y)
         mean = np.where(present, y, belief.mean)
-        R = belief.covariance
-        correction = Correction(np.eye(m), R, np.diag(1.0 / np.diagonal(R)), np.log(np.diagonal(R)).sum(), R)
-        return Belief(mean, R, belief.input, m), Info(mean - belief.mean, present, correction, None)
+        correction = self._correction
+        info = Info(mean - belief.mean, present, correction, None)
+        return Belief(mean, correction.covariance, belief.input, m), info
 
     def step(
         self,

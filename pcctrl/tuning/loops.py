@@ -6,7 +6,7 @@ look 1.7 × worse than it is (DESIGN §5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,24 +57,34 @@ class Tuned:
 
 
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
-    """Return the Kalman filter and LQR of log-factors: on Q, on Q's diagonal (n), on each R (m), and on ρ."""
-    model = task.model
-    n = len(model.A)
-    factors = np.exp(values)
-    diagonal = np.diagonal(model.white.joint(0).Q)
+    """Return the Kalman filter and LQR of log-factors: on Q, on Q's diagonal (n), on each R (m), and on ρ.
+
+    With one value more, the logarithm of the disturbance's rate (in the input's unit per √s), they have integral action.
+    """
+    n, m = task.model.C.shape[1], len(task.model.C)
+    integral = len(values) == n + m + 3
+    model = replace(task.model, disturbance=float(np.exp(values[-1]))) if integral else task.model
+    factors = np.exp(values[: n + m + 2])
+    diagonal = np.diagonal(model.white.joint(0).Q)[:n]
     diagonal = np.maximum(diagonal, 1e-6 * diagonal.max())
     kalman = KalmanFilter(model, float(factors[0]), factors[1 + n : -1], factors[1 : 1 + n] * diagonal)
-    return kalman, LQR(model, task.state_weight, task.action_weight * factors[-1], (task.low, task.high))
+    limits = (task.low, task.high)
+    return kalman, LQR(model, task.state_weight, task.action_weight * factors[-1], limits, integral)
 
 
-def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 1200, seed: int = 0) -> Tuned:
+def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations: int = 1200, seed: int = 0) -> Tuned:
     """Tune a white-noise LQG over Q (scale and diagonal), R of each sensor, and ρ, for the noise of ``task``.
 
     Args:
         task: the task; its noises are the truth, the loop takes them for white.
+        integral: also tune the rate of a random-walk input disturbance, which the loop then cancels.
         starts: from the untuned loop, then from log-normal factors around it (standard deviation 2).
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the starts.
+
+    Raises:
+        ModelError: no start leads to a stable loop.
+        ParameterError: no starts or evaluations.
     """
     truth = task.model.joint(TRUTH_ORDER)
 
@@ -83,8 +93,8 @@ def tune_lqg(task: Task, *, starts: int = 6, evaluations: int = 1200, seed: int 
         return _graded_cost(truth, fold(kalman, lqr.gain), task)
 
     n, m = len(task.model.A), len(task.model.C)
-    # The added diagonal starts small: it is Q's own scale that the untuned loop has right.
-    centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1)]
+    # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
+    centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
     rng = np.random.default_rng(seed)
     points = [centre, *(centre + rng.normal(0.0, 2.0, (max(starts, 1) - 1, len(centre))))]
     return _search(cost, points, evaluations)

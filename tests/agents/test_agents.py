@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from plants import smooth_cart_pole
+from plants import smooth_cart_pole, smooth_msd, white_msd
 
 import pcctrl.envs  # noqa: F401
 from pcctrl import agents
 from pcctrl.agents import Agent, Card
-from pcctrl.controllers import LQR, ControlInfo, ExpectedFreeEnergy
+from pcctrl.controllers import LQR, PID, ControlInfo, ExpectedFreeEnergy
 from pcctrl.errors import ModelError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
-from pcctrl.filters import KalmanFilter, PCFilter, Status
+from pcctrl.filters import Belief, KalmanFilter, PCFilter, Readings, Status
 from pcctrl.models import Task
-from pcctrl.tuning import tune_lqg
+from pcctrl.tuning import lqg_loop, tune_lqg
 from pcctrl.tuning.loops import TRUTH_ORDER
 
 WEIGHT, RHO, LIMIT = np.diag([1.0, 0.0, 10.0, 0.0]), np.eye(1) * 0.01, np.array([20.0])
@@ -113,7 +114,7 @@ def test_tuned_lqg_is_better_than_untuned_and_says_its_budget(task: Task) -> Non
 
 
 def test_unknown_names_and_environments_without_a_task() -> None:
-    with pytest.raises(UnknownNameError, match="aif, lqg, lqg-tuned, pid"):
+    with pytest.raises(UnknownNameError, match="aif, lqg, lqg-tuned, lqg-integral, pid"):
         agents.make("lgq", gym.make("pcctrl/CartPole-v0"))
     with pytest.raises(ModelError, match="env"):
         agents.make("aif", gym.make("Pendulum-v1"))
@@ -125,3 +126,117 @@ def test_a_controller_for_another_filter_is_refused(task: Task) -> None:
         Agent(PCFilter(task.model, order=2), efe, (-20, 20), Card("-"))
     # LQR reads the physical states alone, so any filter of the plant will do.
     Agent(PCFilter(task.model, order=2), LQR(task.model, WEIGHT, RHO), (-20, 20), Card("-"))
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0])
+def test_stepper_is_the_agent_with_a_steady_gain(noise: float) -> None:
+    task = Task(smooth_cart_pole(noise), WEIGHT, RHO, -LIMIT, LIMIT)
+    agent = agents.make("aif", task)
+    stepper = agent.compile()
+    filter_: Any = agent.filter
+    rng = np.random.default_rng(0)
+    start = filter_.init()
+    belief = Belief(start.mean, filter_.steady_prior, start.input, start.plant)
+    u, out = np.zeros(1), np.empty(1)
+    for k, y in enumerate(0.02 * rng.standard_normal((300, 2))):
+        if 100 <= k < 104:
+            y[k % 2] = np.nan
+        if k == 150:
+            y[:] = np.inf
+        if k == 200:
+            y[0] = 3.0
+        belief, _ = filter_.update(belief, y) if k == 0 else filter_.step(belief, y, u)
+        _, want, _ = agent.controller.act(None, belief)
+        stepper.step_into(y, u, out)
+        np.testing.assert_allclose(out, want, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(stepper.mean, belief.mean, rtol=1e-6, atol=1e-8)
+        u = out.copy()
+    stepper.reset()
+    stepper.step_into(np.full(2, np.nan), u, out)
+    np.testing.assert_allclose(out, 0.0, atol=1e-12)
+
+
+def test_stepper_keeps_the_operating_point() -> None:
+    at = (np.array([0.25, 0.0]), np.array([1.0]), np.array([7.0]))
+    model = replace(smooth_msd(), operating_point=at)
+    limits = (-np.ones(1) * 5, np.ones(1) * 5)
+    agent = Agent(PCFilter(model), ExpectedFreeEnergy(model, [1.0, 0.0], 0.01, limits=limits))
+    stepper, out = agent.compile(), np.empty(1)
+    for _ in range(5):
+        stepper.step_into(np.array([7.0]), np.array([1.0]), out)
+        np.testing.assert_allclose(out, 1.0, atol=1e-9)
+
+
+def test_stepper_refuses_what_it_cannot_fold(task: Task) -> None:
+    for name, filter_ in (
+        ("doubting", PCFilter(task.model, outlier_threshold=12.0)),
+        ("slow", PCFilter(task.model, scheme="natural")),
+    ):
+        with pytest.raises(ModelError, match="plain linear filter"):
+            Agent(filter_, ExpectedFreeEnergy(task.model, WEIGHT, RHO), (-20, 20), Card(name)).compile()
+    pid = PID([[1.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]], 0.02, limits=(-1.0, 1.0))
+    with pytest.raises(ModelError, match="Readings and PID"):
+        Agent(Readings(task.model), pid).compile()
+
+
+def test_predict_is_a_policy_with_its_state_as_a_value(task: Task) -> None:
+    """Stable-Baselines3's loop: vectorised, each environment reset in its own time."""
+    agent = agents.make("aif", task)
+    y = 0.01 * np.random.default_rng(1).standard_normal((12, 3, 2))
+    starts = np.zeros((12, 3), dtype=bool)
+    starts[0] = True
+    starts[5, 1] = True
+    state = None
+    alone: list[Any] = [None] * 3
+    for sample, start in zip(y, starts, strict=True):
+        action, state = agent.predict(sample, state, start, deterministic=True)
+        for i in range(3):
+            want, alone[i] = agent.predict(sample[i], None if start[i] else alone[i])
+            np.testing.assert_allclose(action[i], want, atol=1e-9)
+    before = pickle.dumps(state)
+    agent.predict(y[0], state)
+    assert pickle.dumps(state) == before
+
+
+def test_predict_resets_a_controller_with_a_memory(task: Task) -> None:
+    pid = PID([[5.0, 40.0]], [[1.0, 0.0]], [[2.0, 5.0]], 0.02, limits=(-20.0, 20.0))
+    agent = Agent(Readings(task.model), pid)
+    y = 0.01 * np.random.default_rng(1).standard_normal((6, 2, 2))
+    state = None
+    for k in range(6):
+        action, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 4)]))
+    one = agent.predict(y[4, 1])
+    np.testing.assert_allclose(action[1], agent.predict(y[5, 1], one[1])[0], atol=1e-12)
+
+
+def test_integral_action_removes_the_offset_of_a_constant_push() -> None:
+    """A constant force on the mass: proportional feedback rests beside the goal, integral action on it."""
+    task = Task(white_msd(), np.diag([1.0, 0.0]), RHO, -LIMIT, LIMIT)
+    values = np.r_[0.0, -3.0, -3.0, 0.0, 0.0, -2.0]
+    agent = Agent(*lqg_loop(task, values), (-LIMIT, LIMIT))
+    plain = Agent(*lqg_loop(task, values[:-1]), (-LIMIT, LIMIT))
+    joint = task.model.joint(0)
+    rest = []
+    for policy in (agent, plain):
+        x, action = np.zeros(2), np.zeros(1)
+        for _ in range(1500):
+            action = policy.act(x[:1])
+            x = joint.F @ x + joint.B @ (action + 3.0)
+        rest.append(abs(x[0]))
+    assert rest[0] < 1e-3
+    assert rest[1] > 0.1
+
+
+def test_disturbance_channel_gives_expected_free_energy_integral_action_too() -> None:
+    model = replace(white_msd(), disturbance=0.5)
+    joint, rest = white_msd().joint(0), []
+    for offset_free in (True, False):
+        efe = ExpectedFreeEnergy(model, [1.0, 0.0], 0.01, offset_free=offset_free)
+        agent, x = Agent(PCFilter(model), efe, (-20, 20)), np.zeros(2)
+        for _ in range(1500):
+            action = agent.act(x[:1], goal=[0.5, 0.0])
+            x = joint.F @ x + joint.B @ (action + 3.0)
+        rest.append(abs(x[0] - 0.5))
+    assert rest[0] < 1e-3
+    # Without it the offset is what the action's own precision is worth.
+    assert rest[1] > 0.01
