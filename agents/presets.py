@@ -43,7 +43,11 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
         raise ModelError(
             name="env", expected="an environment behind pcctrl.envs.Sensors with a linear model", received=env
         ) from None
-    task = build()
+    try:
+        task = build()
+    except TypeError:
+        # The plant itself has a task only once its sensors are known.
+        raise ModelError(name="env", expected="an environment behind pcctrl.envs.Sensors", received=env) from None
     if not isinstance(task, Task):
         raise ModelError(
             name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__
@@ -61,34 +65,34 @@ def _aif(task: Task) -> Agent:
     order = 4
     limits = (task.low, task.high)
     controller = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, order, limits)
-    return Agent(PCFilter(task.model, order), controller, limits, Card("noise known, with its colour"))
+    return Agent(PCFilter(task.model, order), controller, limits, Card("noise told, with its colour"))
 
 
 def _lqg(task: Task) -> Agent:
     """Kalman filter and LQR, told every variance and that all noise is white."""
     limits = (task.low, task.high)
     controller = LQR(task.model, task.state_weight, task.action_weight, limits)
-    return Agent(KalmanFilter(task.model), controller, limits, Card("noise variances known, taken for white"))
+    return Agent(KalmanFilter(task.model), controller, limits, Card("noise variances told, taken for white"))
 
 
 def _lqg_tuned(task: Task) -> Agent:
     """Kalman filter and LQR, tuned over Q and its diagonal, each R and rho for the very noise at hand."""
     tuned = tune_lqg(task)
-    card = Card("tuned on the true noise", f"Q, diag Q, R, ρ: {tuned.budget()}")
+    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ: {tuned.budget()}")
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 
 def _lqg_integral(task: Task) -> Agent:
     """Tuned LQG with integral action: a random-walk disturbance is estimated and cancelled, its rate tuned too."""
     tuned = tune_lqg(task, integral=True)
-    card = Card("tuned on the true noise", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}")
+    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}")
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 
 def _pid(task: Task) -> Agent:
     """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
     tuned = tune_pid(task)
-    card = Card("tuned on the true noise", f"gains, τ: {tuned.budget()}")
+    card = Card("tuned on the noise told", f"gains, τ: {tuned.budget()}")
     return Agent(Readings(task.model), pid_loop(task, tuned.values), (task.low, task.high), card)
 
 

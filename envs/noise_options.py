@@ -8,7 +8,7 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 
-from pcctrl.arrays import choose, non_negative, positive
+from pcctrl.arrays import choose, positive
 from pcctrl.envs.regulation import RegulationEnv
 from pcctrl.errors import ShapeError
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
@@ -35,7 +35,7 @@ class NoiseOptions:
     dropout: float = 0.0
     """Probability that a sample of a sensor is missing."""
     delay: float = 0.0
-    """Delay of all sensors in seconds."""
+    """Delay of all sensors in seconds, a whole number of samples."""
 
     def make(self, env_id: str, plant: type[RegulationEnv], **options: Any) -> gym.Env[Any, Any]:
         """Return the environment ``env_id``, whose class is ``plant``, with this noise.
@@ -47,7 +47,7 @@ class NoiseOptions:
         for name, value in (("noise.s", self.s), ("noise.process-std", self.process_std)):
             if value is not None:
                 positive(name, value)
-        non_negative("noise.floor", self.floor)
+        positive("noise.floor", self.floor)
         dt = plant.sample_time()
         own = plant.sensor_std
         sensor_std = own if self.sensor_std is None else self.sensor_std

@@ -144,7 +144,8 @@ class RegulationEnv(MujocoEnv):
             raise ParameterError(name="action", expected="finite numbers", received=u)
         u = np.clip(u, *self.model.actuator_ctrlrange.T)
         state = self._state()
-        cost = float(state @ (np.asarray(self.weight) * state) + self.action_weight * (u @ u))
+        effort = self.action_weight * float(u @ u)
+        cost = float(state @ (np.asarray(self.weight) * state)) + effort
         forces = self._draw()
         self.data.ctrl[:] = u
         for force in forces:
@@ -153,6 +154,9 @@ class RegulationEnv(MujocoEnv):
         mujoco.mj_forward(self.model, self.data)
         after = self._state()
         failed = not bool((np.abs(after) < self.bounds).all())
+        if failed:
+            # A lost plant costs what it has come to, not what it was a sample before.
+            cost = max(cost, float(after @ (np.asarray(self.weight) * after)) + effort)
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
         info = {"state": after, "cost": cost, "disturbance": float(forces.mean()), "failed": failed}

@@ -35,7 +35,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         noise: one for all readings, or one each, or None.
         bias: (m,) or one number, in the unit of the reading.
         dropout: probability that a sample is missing, (m,) or one number, at least 0 and below 1.
-        delay: seconds, (m,) or one number, rounded to whole samples.
+        delay: seconds, (m,) or one number, a whole number of samples.
         dt: sample time in seconds; by default the environment's own ``dt``.
 
     Raises:
@@ -74,7 +74,10 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         self._dt = positive("dt", self._sample_time(env) if dt is None else dt)
         if (delays < 0.0).any() or (delays > 1e5 * self._dt).any():
             raise ParameterError(name="delay", expected="seconds, at least 0 and below 1e5 samples", received=delays)
-        self._lag = np.rint(delays / self._dt).astype(int)
+        lag = delays / self._dt
+        if (np.abs(lag - np.rint(lag)) > 0.01).any():
+            raise ParameterError(name="delay", expected=f"whole samples of {self._dt:g} s", received=delays)
+        self._lag = np.rint(lag).astype(int)
         self.observation_space = Box(-np.inf, np.inf, (m,), np.float64)
         self._rng = np.random.default_rng()
         self._history: deque[Array] = deque(maxlen=int(self._lag.max(initial=0)) + 1)

@@ -65,13 +65,17 @@ class Compare:
         comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs, settle)
         summaries, results = compare_with_progress(comparison, self.out, console)
         model = agents.task_of(env).model
-        title = f"{self.env}, {self.seeds} seeds × {self.steps} samples, {_noise_line(task['noise'])}"
+        seeds_line = f"{self.seeds} seed" + "s" * (self.seeds > 1)
+        title = f"{self.env}, {seeds_line} × {self.steps} samples, {_noise_line(task['noise'])}"
         write_report(results, summaries, seeds, model, title)
         console.print(comparison_table(title, summaries, len(model.C)))
-        console.print(legend(summaries, cards, settle), highlight=False)
-        console.print(f"\n[bold]{headline(summaries)}[/bold]")
-        console.print(f"Plots and numbers are in {self.out}")
+        console.print(legend(summaries, cards, settle), highlight=False, markup=False)
+        console.print(f"\n{headline(summaries)}", style="bold", markup=False, highlight=False)
+        console.print(f"Plots and numbers are in {self.out}", markup=False)
 
 
 def _noise_line(noise: Mapping[str, Any]) -> str:
-    return "white noise" if noise["colour"] == "white" else f"{noise['colour']} noise of {noise['s']:g} s"
+    line = "white noise" if noise["colour"] == "white" else f"{noise['colour']} noise of {noise['s']:g} s"
+    untold = [f"{key} {noise[key]:g}" for key in ("dropout", "delay") if noise[key]]
+    untold += [f"bias {noise['bias']}"] if any(noise["bias"]) else []
+    return line + (f" ({', '.join(untold)}: untold)" if untold else "")

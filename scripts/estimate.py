@@ -13,6 +13,7 @@ import numpy as np
 import tyro
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pcctrl.arrays import Array, choose, whole
@@ -96,7 +97,7 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         truth = {name: log.truth[:, i] for i, name in enumerate(self.truth)}
         plot_recording(self.out / "estimates.png", estimates, log.t, states, truth)
         console.print(self._table(rows))
-        console.print(f"Estimates, numbers and a plot are in {self.out}")
+        console.print(f"Estimates, numbers and a plot are in {self.out}", markup=False)
 
     def _run(self, name: str, model: LinearModel, log: Log, states: list[str]) -> tuple[Estimate, dict[str, Any]]:
         filter_ = FILTERS[name](model)
@@ -137,7 +138,7 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
 
     def _table(self, rows: dict[str, dict[str, Any]]) -> Table:
         title = f"{self.log}, lag {self.lag} samples; noise told by {self.model}, nothing tuned"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+        table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
         table.add_column("filter", no_wrap=True)
         for heading in ("free energy", "NIS", *(f"RMSE {t}" for t in self.truth), "µs a sample"):
             table.add_column(heading, justify="right", no_wrap=True)

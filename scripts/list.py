@@ -19,7 +19,10 @@ class List:
 
     def run(self, console: Console) -> None:
         """Print both tables."""
-        table = Table("environment", "sensors (std)", "dt [s]", "task", title="Environments", title_justify="left")
+        table = Table(title="Environments", title_justify="left")
+        table.add_column("environment", no_wrap=True, overflow="fold")
+        for heading in ("sensors (std)", "dt (s)", "task"):
+            table.add_column(heading)
         for env_id, plant in PLANTS.items():
             stds = ", ".join(f"{std:g}" for std in plant.sensor_std)
             table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -32,8 +35,16 @@ _Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after one line on stderr for a user's error, or 130 if interrupted."""
+    # A terminal that cannot show µ shows ?; overflow in an extreme model is reported by its own error.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        _parse(sys.argv[1:] if arguments is None else list(arguments)).run(Console())
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            _parse(sys.argv[1:] if arguments is None else list(arguments)).run(Console())
     except PcctrlError as error:
         print(f"pcctrl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -62,4 +62,4 @@ class Run:
             counts = {s.name: int(np.count_nonzero(episode.status == s)) for s in Status}
             console.print("  samples " + ", ".join(f"{name} {count}" for name, count in counts.items() if count))
         console.print(f"  a decision takes {summary.step_us['p50']:.0f} µs (99 %: {summary.step_us['p99']:.0f} µs)")
-        console.print(f"Plots and numbers are in {self.out}")
+        console.print(f"Plots and numbers are in {self.out}", markup=False)

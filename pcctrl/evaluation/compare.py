@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import platform
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -119,13 +122,31 @@ def _run(comparison: Comparison, pairs: Sequence[tuple[str, int]]) -> Iterator[t
         return
     context = multiprocessing.get_context("spawn")
     workers = min(comparison.jobs, len(pairs))
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(comparison,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_child, initargs=(comparison, os.getpid()))
     try:
         pending = [pool.submit(_episode, *pair) for pair in pairs]
         for future in as_completed(pending):
             yield future.result()
+    except BaseException:
+        # Not to wait for episodes that nobody will read.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_child(comparison: Comparison, parent: int) -> None:
+    """Prepare a worker: an interrupt is the parent's to handle, and without a parent there is nothing to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _start_worker(comparison)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 _worker: dict[str, Any] = {}

@@ -35,6 +35,9 @@ def plot_estimates(path: Path, episodes: Mapping[str, Episode], states: Sequence
         t = np.arange(len(e.cost))[:_SHOWN] * e.dt
         for row, state in enumerate(states):
             _band(axes[row][column], t, e, row)
+            # Not by the bands: those of a filter that was tuned for its gain alone say nothing.
+            reach = [np.abs(v[:_SHOWN, row]).max() for x in shown.values() for v in (x.state, x.estimate)]
+            axes[row][column].set_ylim(-1.6 * max(*reach, 1e-9), 1.6 * max(*reach, 1e-9))
             axes[row][0].set_ylabel(state)
         axes[0][column].set_title(name)
         axes[-1][column].set_xlabel("time [s]")
@@ -130,16 +133,16 @@ def plot_overview(
     shown = [n for n, e in episodes.items() if np.isfinite(e.estimate).any()][:2]
     figure = Figure(figsize=(11.0, 4.4), layout="constrained")
     left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1.25, 1.0))).flat
-    axes = np.atleast_1d(left.subplots(max(len(shown), 1), 1, sharex=True))
-    for axis, name in zip(axes, shown, strict=False):
+    kept = [np.abs(v[:_SHOWN, state]).max() for n in shown for v in (episodes[n].state, episodes[n].estimate)]
+    reach = 1.6 * max([*kept, 1e-9])
+    for axis, name in zip(np.atleast_1d(left.subplots(max(len(shown), 1), 1, sharex=True)), shown, strict=False):
         e = episodes[name]
         _band(axis, np.arange(len(e.cost))[:_SHOWN] * e.dt, e, state)
         error = np.sqrt(np.mean(np.square(e.estimate - e.state)[:, state]))
         axis.set_title(f"{name}: {label}, RMSE {error:.3g}", fontsize=9)
-        reach = 1.6 * max(np.abs(e.state[:_SHOWN, state]).max(), np.abs(e.estimate[:_SHOWN, state]).max(), 1e-9)
         axis.set_ylim(-reach, reach)
-    axes[0].legend(fontsize=7, loc="upper right", ncols=3)
-    axes[-1].set_xlabel("time [s]")
+        axis.set_xlabel("time [s]")
+        axis.legend(fontsize=7, loc="upper right", ncols=3)
     _cost_points(right.subplots(), summaries, rows)
     figure.suptitle(title, fontsize=10)
     _write(figure, path)
@@ -164,7 +167,9 @@ def _cost_points(axis: Axes, summaries: Mapping[str, Summary], rows: Mapping[str
 
 def _round_numbers(low: float, high: float) -> list[float]:
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    return [m * 10.0**d for d in decades for m in (1, 1.5, 2, 3, 4, 5, 7)]
+    span = np.log10(high / low)
+    steps = (1,) if span > 2.5 else (1, 3) if span > 1.2 else (1, 2, 5) if span > 0.6 else (1, 1.5, 2, 3, 4, 5, 7)
+    return [m * 10.0**d for d in decades for m in steps]
 
 
 def _tick(name: str, summary: Summary) -> str:

@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -80,7 +82,7 @@ class Results:
         """Return the kept episode of ``agent`` on ``seed``, or None where there is none that can be read."""
         try:
             return Episode.load(self._episode_path(agent, seed))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
             return None
 
     def summarise(self, summaries: Mapping[str, Summary]) -> None:
@@ -93,26 +95,36 @@ class Results:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write ``content`` to the file ``name``, all of it or nothing."""
-        _replace(self.directory / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        try:
+            _replace(self.directory / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise FileError(
+                name=str(self.directory / name), expected="a file that can be written", received=reason
+            ) from None
 
     def _check(self, config: Mapping[str, Any]) -> None:
         path = self.directory / "config.json"
         if not path.exists():
+            if (self.directory / "results.csv").exists():
+                raise FileError(name=str(path), expected="the configuration of the results there", received="none")
             return
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            before, agents = stored["task"], dict(stored["agents"])
+            before, agents = dict(stored["task"]), dict(stored["agents"])
         except (ValueError, KeyError, TypeError):
             raise FileError(
                 name=str(path), expected="the configuration of a comparison", received="a damaged or foreign file"
             ) from None
         now, cards = json.loads(json.dumps(config["task"])), json.loads(json.dumps(config["agents"]))
         if before != now:
-            changed = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+            changed = [
+                f"{k} {before.get(k)} there, {now.get(k)} now" for k in {*before, *now} if before.get(k) != now.get(k)
+            ]
             raise FileError(
                 name=str(self.directory),
                 expected="results of the same task (or another --out)",
-                received=f"another {', '.join(changed)}",
+                received="; ".join(sorted(changed)),
             )
 
         for name, card in cards.items():
@@ -125,7 +137,7 @@ class Results:
         if not path.exists():
             return []
         rows = []
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
             if next(reader, _COLUMNS) != _COLUMNS:
                 raise FileError(name=str(path), expected=f"the columns {', '.join(_COLUMNS)}", received="others")

@@ -82,7 +82,7 @@ class Episode:
     @classmethod
     def load(cls, path: Path) -> Episode:
         """Read an episode written by `save`."""
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data: dict[str, Any] = {f.name: archive[f.name] for f in fields(cls)}
         return cls(**{**data, "dt": float(data["dt"]), "failed": bool(data["failed"])})
 

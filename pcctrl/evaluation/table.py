@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from pcctrl.evaluation.metrics import Interval, Summary
+
+MIN_SEEDS = 6
 
 __all__ = ["comparison_table", "headline", "legend"]
 
@@ -22,10 +25,10 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int)
         sensors: number of sensors, the NIS that a consistent filter has.
     """
     first = next(iter(summaries))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("agent", no_wrap=True)
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("agent", no_wrap=True, overflow="fold")
     for heading in ("failed", "cost (IQM)", f"vs {first}", "RMSE", f"NIS ({sensors})", "µs p50/99"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, overflow="fold")
     for name, s in summaries.items():
         table.add_row(
             name,
@@ -41,19 +44,24 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int)
 
 
 def headline(summaries: Mapping[str, Summary]) -> str:
-    """Return one sentence: who won, by how much, and how sure that is."""
+    """Return a sentence or two: who failed, who won, by how much, and how sure that is."""
     first, *others = summaries
-    kept = {n: s for n, s in summaries.items() if s.failures == min(x.failures for x in summaries.values())}
-    best = min(kept, key=lambda n: kept[n].cost.mean)
-    parts = []
+    fewest = min(s.failures / s.seeds for s in summaries.values())
+    parts = [f"{n} failed {s.failures} of {s.seeds}" for n, s in summaries.items() if s.failures]
+    if fewest == 1.0:
+        return "All agents failed on every seed."
+    if parts:
+        return "; ".join(parts) + ". Costs of agents that fail differently are not compared; see the table."
+    best = min(summaries, key=lambda n: summaries[n].cost.mean)
     for name in others:
         d, reference = summaries[name].difference, summaries[first].cost.mean
         if d is None:
             continue
-        sure = d.low > 0.0 or d.high < 0.0
+        # An interval from a handful of seeds is no evidence.
+        sure = summaries[name].seeds >= MIN_SEEDS and (d.low > 0.0 or d.high < 0.0)
         verb = "more than" if d.mean > 0.0 else "less than"
         parts.append(f"{name} costs {abs(d.mean) / reference:.1%} {verb} {first}" + ("" if sure else " (not resolved)"))
-    return f"Lowest cost: {best}" + (". " + "; ".join(parts) if parts else "") + "."
+    return f"Lowest mean cost: {best}" + (". " + "; ".join(parts) if parts else "") + "."
 
 
 def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: int) -> str:
@@ -75,6 +83,8 @@ def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: i
 def _relative(difference: Interval | None, reference: float) -> str:
     if difference is None:
         return "–"
+    if difference.low == difference.high:
+        return f"{100.0 * difference.mean / reference:+.1f} %"
     mean, low, high = (100.0 * v / reference for v in (difference.mean, difference.low, difference.high))
     return f"{mean:+.1f} %\n[{low:+.1f}, {high:+.1f}]"
 

@@ -28,7 +28,7 @@ __all__ = ["Tuned", "tune_lqg", "tune_pid"]
 
 # Order of the chains that stand for the true noise while tuning.
 TRUTH_ORDER = 8
-# Beyond any cost: an unstable loop is worse than every stable one, the more so the more unstable.
+# Beyond any cost: an unstable loop is worse than every stable one.
 _UNSTABLE = 1e100
 _NOWHERE = 1e200
 
@@ -59,7 +59,7 @@ class Tuned:
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
     """Return the Kalman filter and LQR of log-factors: on Q, on Q's diagonal (n), on each R (m), and on ρ.
 
-    With one value more, the logarithm of the disturbance's rate (in the input's unit per √s), they have integral action.
+    One value more, the logarithm of a disturbance's rate (in the input's unit per √s), gives them integral action.
     """
     n, m = task.model.C.shape[1], len(task.model.C)
     integral = len(values) == n + m + 3

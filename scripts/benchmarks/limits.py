@@ -72,7 +72,7 @@ def wrong_rows(floor: float = 1e-2, colours: tuple[float, ...] = COLOURS[1:]) ->
 def run(console: Console) -> None:
     """Print both tables."""
     table = Table(title="RMSE / physical limit, mass-spring-damper", title_justify="left")
-    for heading in ("s [samples]", "limit", "PCFilter order 4", "order 6", "Kalman (white)"):
+    for heading in ("s (samples)", "limit", "PCFilter order 4", "order 6", "Kalman (white)"):
         table.add_column(heading, justify="right")
     for r in limit_rows():
         name = "white" if r.samples == 0.0 else f"{r.samples:g}"
@@ -83,7 +83,7 @@ def run(console: Console) -> None:
         "Noise told (Kalman: its variances); process std 1, sensor std 0.1, floor 1e-4; lag 0; no tuning.\n"
     )
     table = Table(title="The same, order 4, told wrongly (true floor 1e-2)", title_justify="left")
-    for heading in ("s [samples]", "s × ½", "s × 2", "floor × 0.01", "floor × 100", "Kalman (white)"):
+    for heading in ("s (samples)", "s × ½", "s × 2", "floor × 0.01", "floor × 100", "Kalman (white)"):
         table.add_column(heading, justify="right")
     for w in wrong_rows():
         numbers = (w.half, w.double, w.floor_low, w.floor_high, w.kalman)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +91,7 @@ def test_more_seeds_and_agents_extend(tmp_path: Path) -> None:
 
 def test_another_task_is_not_mixed_in(tmp_path: Path) -> None:
     compare(comparison(("lqg",), 1), tmp_path)
-    with pytest.raises(FileError, match="another env"):
+    with pytest.raises(FileError, match="env msd there, other now"):
         compare(comparison(("lqg",), 1, task={"env": "other"}), tmp_path)
 
 
@@ -98,6 +103,68 @@ def test_damaged_and_impossible_directories_are_named(tmp_path: Path) -> None:
     blocked.write_text("")
     with pytest.raises(FileError, match="directory that can be written"):
         compare(comparison(("lqg",), 1), blocked / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", '{"task": null}'),
+        ("config.json", '{"task": [1], "agents": {}}'),
+        ("config.json", None),
+        ("results.csv", "\xff\x00 not, a table"),
+    ],
+)
+def test_damaged_results_are_named(name: str, content: str | None, tmp_path: Path) -> None:
+    compare(comparison(("lqg",), 1), tmp_path)
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(FileError, match=name.replace(".", r"\.")):
+        compare(comparison(("lqg",), 1), tmp_path)
+
+
+def test_a_damaged_episode_is_done_without(tmp_path: Path) -> None:
+    _, results = compare(comparison(("lqg",), 1), tmp_path)
+    path = tmp_path / "episodes" / "lqg_0.npz"
+    path.write_bytes(path.read_bytes()[:500])
+    assert results.episode("lqg", 0) is None
+
+
+def test_another_agent_of_the_same_name_is_not_mixed_in(tmp_path: Path) -> None:
+    compare(comparison(("lqg",), 1, cards={"lqg": {"tuning": "none"}}), tmp_path)
+    with pytest.raises(FileError, match="same lqg"):
+        compare(comparison(("lqg",), 2, cards={"lqg": {"tuning": "6 starts"}}), tmp_path)
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """A killed comparison leaves no process behind."""
+    if not Path("/proc").exists():
+        pytest.skip("processes are looked up in /proc")
+    program = Path(sys.executable).with_name("pcctrl")
+    command = ["compare", "pcctrl/CartPole-v0", "--agents", "lqg", "--seeds", "400", "--jobs", "2", "--out", "out"]
+    parent = subprocess.Popen([program, *command], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def children() -> set[str]:
+        alive = set()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if f"PWD={tmp_path}" in path.read_text(errors="replace") or os.readlink(path.parent / "cwd") == str(
+                    tmp_path
+                ):
+                    alive.add(path.parent.name)
+        return alive - {str(parent.pid)}
+
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / "out" / "results.csv").exists() or (tmp_path / "out" / "results.csv").stat().st_size < 200:
+        assert time.monotonic() < deadline, "the comparison has started"
+        time.sleep(0.1)
+    assert children()
+    parent.kill()
+    parent.wait()
+    while children():
+        assert time.monotonic() < deadline, "workers have ended"
+        time.sleep(0.1)
 
 
 def test_a_full_disk_keeps_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pcctrl.evaluation import Episode, Row, interval, score, summarise
+from pcctrl.evaluation import Episode, Row, Summary, interval, score, summarise
+from pcctrl.evaluation.table import headline
 
 
 def episode(cost: list[float], failed: bool = False) -> Episode:
@@ -73,3 +76,36 @@ def test_failures_are_counted_and_one_seed_has_no_width() -> None:
     assert (summary.failures, summary.seeds) == (1, 1)
     assert summary.cost.low == summary.cost.high == 1.0
     assert summary.difference is None
+
+
+def table(**costs: tuple[float, int]) -> dict[str, Summary]:
+    """Summaries of 10 seeds: mean cost, and how many of the seeds failed."""
+    rows = {
+        name: [row(name, s, cost + 0.01 * s, failed=s < failures) for s in range(10)]
+        for name, (cost, failures) in costs.items()
+    }
+    first = next(iter(rows.values()))
+    return {name: summarise(r, None if r is first else first) for name, r in rows.items()}
+
+
+def test_headline_names_failures_before_costs() -> None:
+    assert "Lowest mean cost: a. b costs 9" in headline(table(a=(1.0, 0), b=(2.0, 0)))
+    mixed = headline(table(a=(1.0, 0), b=(0.1, 3)))
+    assert mixed.startswith("b failed 3 of 10.")
+    assert "Lowest" not in mixed
+    assert headline(table(a=(1.0, 10), b=(2.0, 10))) == "All agents failed on every seed."
+
+
+def test_headline_says_what_is_not_resolved() -> None:
+    assert "(not resolved)" not in headline(table(a=(1.0, 0), b=(2.0, 0)))
+    few = {
+        n: summarise([row(n, 0, c), row(n, 1, c)], [row("a", 0, 1.0), row("a", 1, 1.0)])
+        for n, c in (("a", 1.0), ("b", 2.0))
+    }
+    assert "(not resolved)" in headline(few)
+
+
+def test_nis_counts_the_sensors_that_were_there() -> None:
+    e = episode([1.0, 1.0, 1.0, 1.0])
+    gaps = replace(e, observation=np.array([[1.0], [np.nan], [1.0], [np.nan]]), nis=np.array([1.0, 0.0, 3.0, 0.0]))
+    assert score("a", 0, gaps, steps=4).nis == 2.0

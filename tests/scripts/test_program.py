@@ -42,7 +42,7 @@ def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.Captur
     command += ["--noise.colour", "ou", "--noise.s", "0.5", "--out", str(tmp_path / "compare")]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "Lowest cost: " in out
+    assert "Lowest mean cost: " in out
     for folder in ("run", "compare"):
         for name in ("config.json", "summary.json", "results.csv", "estimates.png", "innovations.png", "cost.png"):
             assert (tmp_path / folder / name).stat().st_size > 0
