@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -10,10 +9,10 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, per_item, positive
+from pcctrl.arrays import Array, positive
 from pcctrl.errors import ModelError, ParameterError, ShapeError
 from pcctrl.models import Task
-from pcctrl.noise import Noise, NoiseStream
+from pcctrl.noise import Bias, Delay, Dropout, Imperfection, Noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +25,9 @@ _BLOCK = 256
 class Sensors(gym.Wrapper[Array, Any, Array, Any]):
     """Gives the observations of an environment the imperfections of real sensors; the truth is ``info["state"]``.
 
-    A reading is the true value ``delay`` seconds ago, plus ``bias``, plus noise; or NaN, with probability ``dropout``,
-    which is how filters here are told of a missing sample. Noise is drawn from the seed of ``reset`` alone, whatever
-    the actions, so agents can be compared on the same realisation.
+    A reading is the true value ``delay`` seconds ago, plus noise, plus ``bias``, spoilt by the ``imperfections`` in
+    their order; or NaN, with probability ``dropout``, which is how filters here are told of a missing sample. All of it is
+    drawn from the seed of ``reset`` alone, whatever the actions, so agents can be compared on the same realisation.
 
     Args:
         env: an environment with a one-dimensional box of m observations.
@@ -36,6 +35,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         bias: (m,) or one number, in the unit of the reading.
         dropout: probability that a sample is missing, (m,) or one number, at least 0 and below 1.
         delay: seconds, (m,) or one number, a whole number of samples.
+        imperfections: more of `pcctrl.noise.imperfections`.
         dt: sample time in seconds; by default the environment's own ``dt``.
 
     Raises:
@@ -51,6 +51,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         bias: ArrayLike = 0.0,
         dropout: ArrayLike = 0.0,
         delay: ArrayLike = 0.0,
+        imperfections: Sequence[Imperfection] = (),
         dt: float | None = None,
     ) -> None:
         super().__init__(env)
@@ -64,26 +65,15 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         for i, one in enumerate(self.noise):
             if not isinstance(one, Noise) or one.density > 0.0:
                 raise ParameterError(name=f"noise[{i}]", expected="White(std=…) or a coloured noise", received=one)
-        self.bias = per_item("bias", bias, m)
-        self.dropout = per_item("dropout", dropout, m)
-        if (self.dropout < 0.0).any() or (self.dropout >= 1.0).any():
-            raise ParameterError(
-                name="dropout", expected="probabilities of at least 0 and below 1", received=self.dropout
-            )
-        delays = per_item("delay", delay, m)
         self._dt = positive("dt", self._sample_time(env) if dt is None else dt)
-        if (delays < 0.0).any() or (delays > 1e5 * self._dt).any():
-            raise ParameterError(name="delay", expected="seconds, at least 0 and below 1e5 samples", received=delays)
-        lag = delays / self._dt
-        if (np.abs(lag - np.rint(lag)) > 0.01).any():
-            raise ParameterError(name="delay", expected=f"whole samples of {self._dt:g} s", received=delays)
-        self._lag = np.rint(lag).astype(int)
+        self._size = m
+        self._before, self._after = Delay(delay), (Bias(bias), *imperfections, Dropout(dropout))
+        for flaw in imperfections:
+            if not isinstance(flaw, Imperfection):
+                raise ParameterError(name="imperfections", expected="Bias, Drift, …", received=type(flaw).__name__)
         self.observation_space = Box(-np.inf, np.inf, (m,), np.float64)
         self._rng = np.random.default_rng()
-        self._history: deque[Array] = deque(maxlen=int(self._lag.max(initial=0)) + 1)
-        self._streams: list[NoiseStream] = []
-        self._drawn = np.zeros((0, m))
-        self._row = 0
+        self._begin()
 
     def task(self) -> Task:
         """Return the regulation task with the noise of these sensors told; bias and delay are not.
@@ -113,11 +103,17 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         if seed is not None:
             # A stream of its own: the environment's generator is seeded with the same number.
             self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        noise_rng, self._drop_rng = self._rng.spawn(2)
-        self._streams = [n.stream(noise_rng, self._dt, sensor=True) for n in self.noise]
-        self._drawn, self._row = np.zeros((0, len(self.bias))), 0
-        self._history.clear()
+        self._begin()
         return self._read(observation), self._told(observation, info)
+
+    def _begin(self) -> None:
+        noise_rng, *others = self._rng.spawn(2 + len(self._after))
+        self._streams = [n.stream(noise_rng, self._dt, sensor=True) for n in self.noise]
+        self._drawn, self._row = np.zeros((0, self._size)), 0
+        self._spoil_before, *self._spoil_after = (
+            one.begin(rng, self._size, self._dt)
+            for one, rng in zip((self._before, *self._after), reversed(others), strict=True)
+        )
 
     def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
         """Step the environment and read its sensors; see `gymnasium.Env.step`."""
@@ -125,18 +121,15 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         return self._read(observation), reward, terminated, truncated, self._told(observation, info)
 
     def _read(self, clean: Array) -> Array:
-        self._history.appendleft(np.array(clean, dtype=np.float64))
-        latest = len(self._history) - 1
-        value = np.array([self._history[min(lag, latest)][i] for i, lag in enumerate(self._lag)])
-        value += self.bias
+        value = self._spoil_before(np.array(clean, dtype=np.float64))
         if self._streams:
             if self._row == len(self._drawn):
                 self._drawn = np.stack([s.draw(_BLOCK) for s in self._streams], axis=-1)
                 self._row = 0
-            value += self._drawn[self._row]
+            value = value + self._drawn[self._row]
             self._row += 1
-        if self.dropout.any():
-            value[self._drop_rng.random(len(value)) < self.dropout] = np.nan
+        for spoil in self._spoil_after:
+            value = spoil(value)
         return value
 
     @staticmethod

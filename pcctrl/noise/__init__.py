@@ -9,16 +9,25 @@ first-order chain is the Ornstein-Uhlenbeck process, the Gaussian one a Hermite 
 
 from pcctrl.noise.base import Noise, Sum, White
 from pcctrl.noise.coloured import Coloured, OrnsteinUhlenbeck, Smooth
+from pcctrl.noise.imperfections import Bias, Delay, Drift, Dropout, Freeze, Imperfection, Outliers, Quantisation
 from pcctrl.noise.rational import Matern, Rational
 from pcctrl.noise.streams import Chain, NoiseStream
 
 __all__ = [
+    "Bias",
     "Chain",
     "Coloured",
+    "Delay",
+    "Drift",
+    "Dropout",
+    "Freeze",
+    "Imperfection",
     "Matern",
     "Noise",
     "NoiseStream",
     "OrnsteinUhlenbeck",
+    "Outliers",
+    "Quantisation",
     "Rational",
     "Smooth",
     "Sum",

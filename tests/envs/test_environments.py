@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 
 from pcctrl.envs import PLANTS, CartPoleEnv, MassSpringDamperEnv, NoiseOptions, Sensors
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
-from pcctrl.noise import Smooth, White
+from pcctrl.noise import Drift, Freeze, Outliers, Quantisation, Smooth, White
 
 
 @pytest.mark.parametrize("env_id", PLANTS)
@@ -134,6 +134,37 @@ def test_dropout_is_nan_at_its_rate() -> None:
     assert abs(np.mean(missing) - 0.3) < 4.5 * np.sqrt(0.3 * 0.7 / 2000)
 
 
+def test_imperfections_in_their_order() -> None:
+    env = Sensors(MassSpringDamperEnv(), imperfections=[Drift(0.5), Quantisation(0.25)])
+    env.reset(seed=0)
+    readings = []
+    for seed in range(300):
+        env.reset(seed=seed)
+        for _ in range(8):
+            observation, *_, info = env.step(np.zeros(1))
+        readings.append(observation[0] - info["state"][0])
+        assert (observation / 0.25) % 1.0 == 0.0
+    # Eight samples of 0.1 s: a random walk of variance 0.25 · 0.8, plus the grid's own 0.25² / 12.
+    want = 0.25 * 0.8 + 0.25**2 / 12
+    assert abs(np.var(readings) - want) < 4.5 * want * np.sqrt(2.0 / 300)
+
+
+def test_frozen_sensors_stand_still_and_outliers_are_rare_and_far() -> None:
+    env = Sensors(MassSpringDamperEnv(), imperfections=[Freeze(rate=0.5, duration=0.5)])
+    env.reset(seed=0)
+    y = np.array([env.step(np.zeros(1))[0][0] for _ in range(4000)])
+    still = np.diff(y) == 0.0
+    runs = np.diff(np.flatnonzero(np.diff(np.r_[0, still, 0]) != 0))[::2]
+    assert (runs % 5 == 0).all()
+    assert np.median(runs) == 5
+    # Struck at 0.5 a second while moving: a cycle is 2 s of moving and 0.5 s of standing still.
+    assert np.mean(still) == pytest.approx(0.2, abs=0.05)
+    env = Sensors(MassSpringDamperEnv(), imperfections=[Outliers(0.02, 100.0)])
+    env.reset(seed=0)
+    far = [abs(env.step(np.zeros(1))[0][0]) > 10.0 for _ in range(4000)]
+    assert np.mean(far) == pytest.approx(0.02 * 0.92, abs=4.5 * np.sqrt(0.02 / 4000))
+
+
 def test_sensors_wrap_any_environment() -> None:
     env = Sensors(gym.make("Pendulum-v1"), White(std=0.1), dt=0.05)
     observation, info = env.reset(seed=0)
@@ -150,6 +181,10 @@ def test_sensors_wrap_any_environment() -> None:
         (lambda: Sensors(CartPoleEnv(), White(density=1.0)), ParameterError, "noise[0]"),
         (lambda: Sensors(CartPoleEnv(), dropout=1.0), ParameterError, "dropout"),
         (lambda: Sensors(CartPoleEnv(), delay=-0.1), ParameterError, "delay"),
+        (lambda: Sensors(CartPoleEnv(), delay=0.005), ParameterError, "delay"),
+        (lambda: Sensors(CartPoleEnv(), imperfections=[Drift(-1.0)]), ParameterError, "drift rate"),
+        (lambda: Sensors(CartPoleEnv(), imperfections=[0.1]), ParameterError, "imperfections"),  # type: ignore[list-item]
+        (lambda: Sensors(CartPoleEnv(), imperfections=[Freeze([1.0] * 3, 1.0)]), ShapeError, "freeze rate"),
         (lambda: Sensors(CartPoleEnv(), bias=[0.0, 0.0, 0.0]), ShapeError, "bias"),
         (lambda: Sensors(CartPoleEnv(), bias=np.nan), ParameterError, "bias"),
         (lambda: Sensors(gym.make("FrozenLake-v1")), ShapeError, "env"),
