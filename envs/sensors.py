@@ -26,8 +26,8 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
     """Gives the observations of an environment the imperfections of real sensors; the truth is ``info["state"]``.
 
     A reading is the true value ``delay`` seconds ago, plus noise, plus ``bias``, spoilt by the ``imperfections`` in
-    their order; or NaN, with probability ``dropout``, which is how filters here are told of a missing sample. All of it is
-    drawn from the seed of ``reset`` alone, whatever the actions, so agents can be compared on the same realisation.
+    their order; or NaN, with probability ``dropout``, which is how filters here are told of a missing sample. All of it
+    is drawn from the seed of ``reset`` alone, whatever the actions, so agents can be compared on one realisation.
 
     Args:
         env: an environment with a one-dimensional box of m observations.
