@@ -4,7 +4,7 @@ from pcctrl.filters.belief import Belief, Estimate, Info, Status
 from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
 from pcctrl.filters.generalised import GeneralisedFilter
 from pcctrl.filters.kalman import KalmanFilter
-from pcctrl.filters.lagged import FixedLag, smooth
+from pcctrl.filters.lagged import FixedLag
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.filters.predictive_coding import PCFilter
 from pcctrl.filters.readings import Readings
@@ -22,5 +22,4 @@ __all__ = [
     "PCFilter",
     "Readings",
     "Status",
-    "smooth",
 ]

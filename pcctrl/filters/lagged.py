@@ -1,4 +1,4 @@
-"""Estimates that wait: fixed-lag and fixed-interval smoothing."""
+"""Estimates that wait: fixed-lag smoothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pcctrl.filters.recording import check_recording, run
 if TYPE_CHECKING:
     from pcctrl.models import JointModel, LinearModel
 
-__all__ = ["FixedLag", "smooth"]
+__all__ = ["FixedLag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,43 +104,3 @@ class FixedLag(LinearFilter):
             name: getattr(later, name)[..., :T] for name in ("nis", "free_energy", "status")
         }
         return Estimate(mean=later.mean[..., L:, :], std=later.std[..., L:, :], **at_sample)
-
-
-def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
-    r"""Return the fixed-interval smoothed estimate of a recording, :math:`E[x_k \mid y_0 \dots y_{T-1}]`.
-
-    Source: Rauch, Tung & Striebel 1965. Innovations, NIS and free energy are the filter's.
-
-    Args:
-        filter_: the filter for the forward pass.
-        y: (..., T, m); NaN is missing.
-        u: (..., T, p), held from sample k to k + 1.
-
-    Raises:
-        ShapeError, ParameterError: as `LinearFilter.run`.
-    """
-    joint = filter_.joint
-    forward = filter_.run(y, u)
-    y, u = check_recording(y, u, len(joint.R), joint.input)
-    batch, T = forward.mean.shape[:-2], y.shape[-2]
-    beliefs, priors = [], []
-    belief = filter_.init(batch)
-    for k in range(T):
-        if k > 0:
-            belief = filter_.predict(belief, u[..., k - 1, :])
-        priors.append(belief)
-        belief, _ = filter_.update(belief, y[..., k, :])
-        beliefs.append(belief)
-    n = joint.plant
-    mean, std = forward.mean.copy(), forward.std.copy()
-    later_mean, later_P = beliefs[-1].mean, beliefs[-1].covariance
-    for k in range(T - 2, -1, -1):
-        P, prior = beliefs[k].covariance, priors[k + 1]
-        # P F' (P⁻)⁻¹; a chain's prior may be nearly singular, so by least squares.
-        gain = np.linalg.pinv(prior.covariance, hermitian=True) @ joint.F @ P
-        gain = gain.swapaxes(-1, -2)
-        later_mean = beliefs[k].mean + (gain @ (later_mean - prior.mean)[..., None])[..., 0]
-        later_P = P + gain @ (later_P - prior.covariance) @ gain.swapaxes(-1, -2)
-        mean[..., k, :] = later_mean[..., :n]
-        std[..., k, :] = np.sqrt(np.maximum(np.diagonal(later_P, axis1=-2, axis2=-1)[..., :n], 0.0))
-    return replace(forward, mean=mean, std=std)

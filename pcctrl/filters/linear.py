@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pcctrl.arrays import Array, as_array, as_covariance, as_floats, choose, frozen
 from pcctrl.errors import ShapeError
 from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
-from pcctrl.filters.recording import run
+from pcctrl.filters.recording import run, smooth
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
 
@@ -189,6 +189,20 @@ class LinearFilter(abc.ABC):
             ParameterError: the recording is NaN throughout.
         """
         return run(self, y, u, prior)
+
+    def smooth(self, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
+        r"""Return the fixed-interval smoothed estimate of a recording, :math:`E[x_k \mid y_0 \dots y_{T-1}]`.
+
+        Innovations, NIS and free energy are the filter's. Source: Rauch, Tung & Striebel 1965.
+
+        Args:
+            y: (..., T, m); NaN is missing.
+            u: (..., T, p), held from sample k to k + 1.
+
+        Raises:
+            ShapeError, ParameterError: as `run`.
+        """
+        return smooth(self, y, u)
 
     def _spread(self, y: ArrayLike, sensors: Sequence[str]) -> Array:
         """Return the readings of some sensors as readings of all, NaN for the others."""

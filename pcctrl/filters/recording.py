@@ -1,7 +1,8 @@
-"""Whole recordings: filtered as fast as the gain allows."""
+"""Whole recordings: filtered as fast as the gain allows, and smoothed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from pcctrl.free_energy import minimum
 if TYPE_CHECKING:
     from pcctrl.filters.linear import LinearFilter
 
-__all__ = ["check_recording", "run"]
+__all__ = ["check_recording", "run", "smooth"]
 
 
 def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array) -> tuple[Array, Array]:
@@ -115,3 +116,32 @@ def _steady_stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, w
     out.status[..., where] = int(Status.OK)
     last = np.broadcast_to(held[..., -1, :], (*means.shape[:-2], held.shape[-1]))
     return Belief(previous.copy(), steady.covariance, last, joint.plant, belief.streak)
+
+
+def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
+    """Return the fixed-interval smoothed estimate of a recording; see `LinearFilter.smooth`."""
+    joint = filter_.joint
+    forward = filter_.run(y, u)
+    y, u = check_recording(y, u, len(joint.R), joint.input)
+    batch, T = forward.mean.shape[:-2], y.shape[-2]
+    beliefs, priors = [], []
+    belief = filter_.init(batch)
+    for k in range(T):
+        if k > 0:
+            belief = filter_.predict(belief, u[..., k - 1, :])
+        priors.append(belief)
+        belief, _ = filter_.update(belief, y[..., k, :])
+        beliefs.append(belief)
+    n = joint.plant
+    mean, std = forward.mean.copy(), forward.std.copy()
+    later_mean, later_P = beliefs[-1].mean, beliefs[-1].covariance
+    for k in range(T - 2, -1, -1):
+        P, prior = beliefs[k].covariance, priors[k + 1]
+        # P F' (P⁻)⁻¹; a chain's prior may be nearly singular, so by least squares.
+        gain = np.linalg.pinv(prior.covariance, hermitian=True) @ joint.F @ P
+        gain = gain.swapaxes(-1, -2)
+        later_mean = beliefs[k].mean + (gain @ (later_mean - prior.mean)[..., None])[..., 0]
+        later_P = P + gain @ (later_P - prior.covariance) @ gain.swapaxes(-1, -2)
+        mean[..., k, :] = later_mean[..., :n]
+        std[..., k, :] = np.sqrt(np.maximum(np.diagonal(later_P, axis1=-2, axis2=-1)[..., :n], 0.0))
+    return replace(forward, mean=mean, std=std)

@@ -20,7 +20,6 @@ from pcctrl.filters import (
     LinearFilter,
     PCFilter,
     Status,
-    smooth,
 )
 from pcctrl.free_energy import correct, curvature, gradient, minimum, value
 from pcctrl.models import LinearModel
@@ -131,13 +130,13 @@ def test_smoothing_two_ways_agrees_with_conditioning_on_more_data() -> None:
     filter_ = PCFilter(smooth_msd())
     y = Y[:40].copy()
     y[10:13] = np.nan
-    whole = smooth(filter_, y, U[:40])
+    whole = filter_.smooth(y, U[:40])
     longest = FixedLag(filter_, 39).run(y, U[:40])
     np.testing.assert_allclose(longest.mean[0], whole.mean[0], atol=1e-7)
     np.testing.assert_allclose(longest.std[0], whole.std[0], atol=1e-7)
     for lag in (1, 5):
         aligned = FixedLag(filter_, lag).run(y, U[:40])
-        part = smooth(filter_, y[: 9 + lag], U[: 9 + lag])
+        part = filter_.smooth(y[: 9 + lag], U[: 9 + lag])
         np.testing.assert_allclose(aligned.mean[8], part.mean[8], atol=1e-7)
         np.testing.assert_allclose(aligned.mean[-1], filter_.run(y, U[:40]).mean[-1], atol=1e-7)
     np.testing.assert_allclose(FixedLag(filter_, 0).run(y).mean, filter_.run(y).mean)
