@@ -29,21 +29,38 @@ _LOG_2PI = float(np.log(2.0 * np.pi))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """What minimising the free energy does to a Gaussian prior; N states, m sensors, any leading batch dimensions.
+    r"""What minimising the free energy does to a Gaussian prior; N states, m sensors, any leading batch dimensions.
+
+    The sensors are taken one by one: the innovation that the i-th still has after those before it is row i of the unit
+    triangle M times all of them, with variance v_i. What follows from that is computed when asked for.
 
     Args:
         gain: K (..., N, m).
-        innovation_covariance: S (..., m, m).
-        innovation_precision: S⁻¹ (..., m, m).
-        log_det: ln |S| (...).
         covariance: posterior Σ (..., N, N), the inverse curvature of F.
+        triangle: M (..., m, m).
+        variances: v (..., m).
     """
 
     gain: Array
-    innovation_covariance: Array
-    innovation_precision: Array
-    log_det: Array
     covariance: Array
+    triangle: Array
+    variances: Array
+
+    @property
+    def innovation_covariance(self) -> Array:
+        """S (..., m, m)."""
+        inverse = np.linalg.inv(self.triangle)
+        return np.asarray((inverse * self.variances[..., None, :]) @ inverse.swapaxes(-1, -2))
+
+    @property
+    def innovation_precision(self) -> Array:
+        """S⁻¹ (..., m, m)."""
+        return np.asarray(self.triangle.swapaxes(-1, -2) @ (self.triangle / self.variances[..., None]))
+
+    @property
+    def log_det(self) -> Array:
+        """Ln |S| (...)."""
+        return np.asarray(np.log(self.variances).sum(axis=-1))
 
 
 def correct(P: Array, C: Array, R: Array) -> Correction:
@@ -54,27 +71,43 @@ def correct(P: Array, C: Array, R: Array) -> Correction:
     Each is Joseph's form, :math:`(I - kc)P(I - kc)^\top + kRk^\top`, which stays symmetric and positive semi-definite.
     """
     m, N = C.shape[-2:]
-    R = np.broadcast_to(R, np.broadcast_shapes(R.shape, C.shape[:-1], (*P.shape[:-2], m)))
-    batch = R.shape[:-1]
-    # Sensor i sees what the others before it left: its innovation is row i of M times all of them.
+    batch = np.broadcast_shapes(P.shape[:-2], C.shape[:-2], R.shape[:-1])
+    if not batch:
+        return _correct_one(P, C, R)
+    R = np.broadcast_to(R, (*batch, m))
     M, gains = np.zeros((*batch, m, m)), np.zeros((*batch, N, m))
-    variance, posterior = np.empty((*batch, m)), P
+    variances, posterior = np.empty((*batch, m)), P
     for i in range(m):
         c, r = C[..., i, :], R[..., i, None]
         Pc = (posterior @ c[..., None])[..., 0]
-        s = (c * Pc).sum(axis=-1, keepdims=True) + r
-        k = Pc / s
+        v = (c * Pc).sum(axis=-1, keepdims=True) + r
+        k = Pc / v
         half = posterior - k[..., :, None] * Pc[..., None, :]
-        across = (half @ c[..., None])[..., 0]
-        posterior = half - across[..., :, None] * k[..., None, :] + (r * k)[..., :, None] * k[..., None, :]
+        rest = (half @ c[..., None])[..., 0] - r * k
+        posterior = half - rest[..., :, None] * k[..., None, :]
         if i:
             M[..., i, :] = -(c[..., None, :] @ (gains @ M))[..., 0, :]
         M[..., i, i] = 1.0
-        gains[..., :, i], variance[..., i] = k, s[..., 0]
-    S = C @ P @ C.swapaxes(-1, -2) + R[..., None] * np.eye(m)
-    precision = M.swapaxes(-1, -2) @ (M / variance[..., None])
+        gains[..., :, i], variances[..., i] = k, v[..., 0]
     posterior = 0.5 * (posterior + posterior.swapaxes(-1, -2))
-    return Correction(gains @ M, S, precision, np.log(variance).sum(axis=-1), posterior)
+    return Correction(gains @ M, posterior, M, variances)
+
+
+def _correct_one(P: Array, C: Array, R: Array) -> Correction:
+    """Do the same for one belief, in the fewest calls: here a call costs more than its arithmetic."""
+    m, N = C.shape
+    M, gains, variances = np.eye(m), np.empty((N, m)), np.empty(m)
+    for i in range(m):
+        c, r = C[i], R[i]
+        Pc = P.dot(c)
+        v = c.dot(Pc) + r
+        k = Pc / v
+        half = P - k[:, None] * Pc
+        P = half - (half.dot(c) - r * k)[:, None] * k
+        if i:
+            M[i, :i] = -c.dot(gains[:, :i]).dot(M[:i, :i])
+        gains[:, i], variances[i] = k, v
+    return Correction(gains.dot(M) if m > 1 else gains, 0.5 * (P + P.T), M, variances)
 
 
 def value(way: Array, innovation: Array, C: Array, R: Array, prior_precision: Array) -> Array:

@@ -187,8 +187,10 @@ class GeneralisedFilter:
         n = belief.plant
         S = self.model.C @ belief.covariance[:n, :n] @ self.model.C.T
         S = S + np.diag([z.variance + z.sensor_floor for z in self.model.sensor_noise])
-        log_det: Array = np.asarray(np.linalg.slogdet(S)[1], dtype=np.float64)
-        correction = Correction(np.zeros((n, m)), S, np.asarray(np.linalg.inv(S)), log_det, belief.covariance)
+        # S = L L' in the form of sensors taken one by one: unit triangle and variances.
+        root = np.linalg.cholesky(S)
+        triangle = np.asarray(np.linalg.inv(root / np.diagonal(root)))
+        correction = Correction(np.zeros((n, m)), belief.covariance, triangle, np.square(np.diagonal(root)))
         info = Info(innovation, None if present.all() else present, correction, lost if lost.any() else None)
         return _History(mean, belief.covariance, belief.input, n, None, samples, inputs), info
 

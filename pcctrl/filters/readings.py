@@ -36,8 +36,8 @@ class Readings:
     @cached_property
     def _correction(self) -> Correction:
         """Nothing is corrected: the readings are the belief, with their own variance, (m, m)."""
-        R = frozen(np.diag(self.model.white.joint(0).R))
-        return Correction(np.eye(len(R)), R, np.asarray(np.linalg.inv(R)), np.log(np.diagonal(R)).sum(), R)
+        R = self.model.white.joint(0).R
+        return Correction(np.eye(len(R)), frozen(np.diag(R)), np.eye(len(R)), R)
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the readings at the operating point, (*batch, m)."""
