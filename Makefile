@@ -25,6 +25,7 @@ types: $(VENV)/.dev  ## check types of the working tree
 
 bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (minutes)
 	$(BIN)/pcctrl bench limits
+	$(BIN)/pcctrl bench loops
 	$(BIN)/pcctrl bench cartpole
 
 clean:  ## remove the environment and all output

@@ -9,24 +9,25 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import cartpole, flight, limits
+from pcctrl.scripts.benchmarks import cartpole, flight, limits, loops
 
 __all__ = ["Bench"]
 
-BENCHMARKS = {"limits": limits.run, "cartpole": cartpole.run, "flight": flight.run}
+BENCHMARKS = {"limits": limits.run, "loops": loops.run, "cartpole": cartpole.run, "flight": flight.run}
 
 
 @dataclass(frozen=True)
 class Bench:
     """Make a table of the documentation again.
 
-    limits: estimation against the physical limit, exact (seconds). cartpole: closed-loop cost against a tuned LQG in
+    limits: estimation against the physical limit, exact (seconds). loops: closed-loop costs against the optimum, exact
+    (minutes of tuning). cartpole: closed-loop cost against a tuned LQG in
     every colour, 100 seeds (minutes, resumable, in out/bench/cartpole). flight: roll rate from a recorded quadcopter
     flight, which PCCTRL_DATA must point to (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, cartpole or flight."""
+    """limits, loops, cartpole or flight."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""
