@@ -1,4 +1,4 @@
-"""What the commands share: building agents, progress, and one-line errors."""
+"""What the commands share: environments and agents by name, and comparisons with their progress."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import abc
 import os
 import subprocess
 import sys
@@ -28,13 +29,13 @@ def test_raw_environments_keep_the_contract_too() -> None:
         check_environment(plant)
 
 
-class _Broken(gym.Wrapper[Any, Any, Any, Any]):
+class _Broken(gym.Wrapper[Any, Any, Any, Any], abc.ABC):
     def step(self, action: Any) -> Any:
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self.spoil(observation, action), reward, terminated, truncated, info
 
-    def spoil(self, observation: Any, action: Any) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def spoil(self, observation: Any, action: Any) -> Any: ...
 
 
 class _Stuck(_Broken):
