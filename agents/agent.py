@@ -119,7 +119,8 @@ class Agent:
             finite = np.isfinite(action)
             rest = limited(np.zeros_like(self._low), self._low, self._high)
             held = rest if state.action is None or state.faults else state.action
-            action, faults, memory = np.where(finite, action, held), state.faults + 1, state.controller
+            action, faults = np.where(finite, action, held), state.faults + 1
+            memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
 
     def reset(self, seed: int | None = None) -> None:  # noqa: ARG002
@@ -196,7 +197,21 @@ def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> Agent
         plant=b.plant,
         streak=None if a.streak is None or b.streak is None else np.where(one, a.streak, b.streak),
     )
-    memory = old.controller
-    if memory is not None:
-        memory = type(memory)(*(np.where(one, x, y) for x, y in zip(new.controller, memory, strict=True)))
+    memory = _choose_memory(one, new.controller, old.controller)
     return AgentState(belief, memory, np.where(one, np.asarray(new.action), np.asarray(old.action)), old.faults)
+
+
+def _choose_memory(where: NDArray[np.bool_], new: Any, old: Any) -> Any:
+    """Return the controller's memory of ``new`` for the members in ``where`` (..., 1), else ``old``.
+
+    A tuple of arrays is chosen member by member; any other memory is kept whole unless all are in ``where``.
+    """
+    if not isinstance(old, tuple):
+        return new if where.all() else old
+    chosen = []
+    for x, y in zip(new, old, strict=True):
+        if x is None or y is None:
+            chosen.append(y)
+        else:
+            chosen.append(np.where(where.reshape(where.shape + (1,) * (np.ndim(x) - where.ndim)), x, y))
+    return type(old)(*chosen)

@@ -8,11 +8,11 @@ import gymnasium as gym
 
 from pcctrl.agents.agent import Agent, Card
 from pcctrl.arrays import choose
-from pcctrl.controllers import LQR, ExpectedFreeEnergy
+from pcctrl.controllers import LQR, ActiveInferencePID, ExpectedFreeEnergy
 from pcctrl.errors import ModelError
 from pcctrl.filters import KalmanFilter, PCFilter, Readings
 from pcctrl.models import Task
-from pcctrl.tuning import lqg_loop, pid_loop, tune_lqg, tune_pid
+from pcctrl.tuning import lqg_loop, pid_error_std, pid_loop, reflex_loop, tune_lqg, tune_pid, tune_reflex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,24 @@ def _aif(task: Task) -> Agent:
     return Agent(PCFilter(task.model, order), controller, limits, Card("noise told, with its colour"))
 
 
+def _aif_reflex(task: Task) -> Agent:
+    """The same filter, and a reflex arc that makes the plant's flat output follow an attractor of tuned speed."""
+    tuned = tune_reflex(task)
+    card = Card("noise told, with its colour", f"τ, κ: {tuned.budget()}")
+    return Agent(*reflex_loop(task, tuned.values), (task.low, task.high), card)
+
+
+def _aif_pid(task: Task) -> Agent:
+    """PID as active inference: tuned gains as precisions, which the errors then go on tuning."""
+    tuned = tune_pid(task)
+    pid = pid_loop(task, tuned.values)
+    card = Card("tuned on the noise told, then learning", f"gains, τ: {tuned.budget()}")
+    # The precisions follow the errors of some 500 samples: faster, they would follow the noise.
+    decay = 5.0
+    controller = ActiveInferencePID(pid, pid_error_std(task, pid), decay / (500.0 * pid.dt), decay)
+    return Agent(Readings(task.model), controller, (task.low, task.high), card)
+
+
 def _lqg(task: Task) -> Agent:
     """Kalman filter and LQR, told every variance and that all noise is white."""
     limits = (task.low, task.high)
@@ -98,6 +116,8 @@ def _pid(task: Task) -> Agent:
 
 PRESETS: dict[str, Callable[[Task], Agent]] = {
     "aif": _aif,
+    "aif-reflex": _aif_reflex,
+    "aif-pid": _aif_pid,
     "lqg": _lqg,
     "lqg-tuned": _lqg_tuned,
     "lqg-integral": _lqg_integral,

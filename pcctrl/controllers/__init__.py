@@ -3,5 +3,18 @@
 from pcctrl.controllers.base import ControlInfo, Controller
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
 from pcctrl.controllers.pid import PID, PIDState
+from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
+from pcctrl.controllers.reflex import ReflexArc, ReflexState
 
-__all__ = ["LQR", "PID", "ControlInfo", "Controller", "ExpectedFreeEnergy", "PIDState"]
+__all__ = [
+    "LQR",
+    "PID",
+    "ActiveInferencePID",
+    "ControlInfo",
+    "Controller",
+    "ExpectedFreeEnergy",
+    "PIDState",
+    "PrecisionState",
+    "ReflexArc",
+    "ReflexState",
+]

@@ -89,6 +89,18 @@ class PID:
         m = np.shape(self.kp)[1]
         return PIDState(np.zeros((*batch, m)), np.zeros((*batch, m)), None)
 
+    def error(self, y: Array, goal: ArrayLike | None = None) -> Array:
+        """Return goal − y (..., m), of the configured goal by default.
+
+        Raises:
+            ShapeError: the goal is not (..., m).
+        """
+        m = y.shape[-1]
+        wanted = self._rest if goal is None else as_floats("goal", goal, f"(..., {m})")
+        if wanted.shape[-1:] != (m,):
+            raise ShapeError(name="goal", expected=f"(..., {m})", received=f"shape {wanted.shape}")
+        return wanted - y
+
     def act(
         self, state: PIDState, belief: Belief, goal: ArrayLike | None = None
     ) -> tuple[PIDState, Array, ControlInfo]:
@@ -107,10 +119,7 @@ class PID:
         y = belief.state[..., :m]
         if y.shape[-1] != m:
             raise ShapeError(name="belief", expected=f"at least {m} readings", received=f"{y.shape[-1]}")
-        wanted = self._rest if goal is None else as_floats("goal", goal, f"(..., {m})")
-        if wanted.shape[-1:] != (m,):
-            raise ShapeError(name="goal", expected=f"(..., {m})", received=f"shape {wanted.shape}")
-        error = wanted - y
+        error = self.error(y, goal)
         integral = state.integral + error * self.dt
         keep = self.tau / (self.tau + self.dt)
         rate = 0.0 if state.reading is None else (y - state.reading) / self.dt

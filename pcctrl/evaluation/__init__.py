@@ -1,7 +1,7 @@
 """Evaluation: rollouts, metrics, paired statistics, result files and exact performance of linear loops."""
 
 from pcctrl.evaluation.compare import Comparison, compare, versions
-from pcctrl.evaluation.exact import Compensator, closed_loop_cost, fold, fold_pid
+from pcctrl.evaluation.exact import Compensator, closed_loop_cost, fold, fold_pid, fold_reflex
 from pcctrl.evaluation.limit import SampleCovariance, impulse_response, sample_covariance
 from pcctrl.evaluation.metrics import Interval, Row, Summary, interval, score, summarise
 from pcctrl.evaluation.results import Results
@@ -21,6 +21,7 @@ __all__ = [
     "compare",
     "fold",
     "fold_pid",
+    "fold_reflex",
     "impulse_response",
     "interval",
     "rollout",

@@ -16,11 +16,11 @@ from pcctrl.errors import ModelError
 from pcctrl.linalg import stationary_covariance
 
 if TYPE_CHECKING:
-    from pcctrl.controllers import PID
+    from pcctrl.controllers import PID, ReflexArc
     from pcctrl.filters import LinearFilter
     from pcctrl.models import JointModel
 
-__all__ = ["Compensator", "closed_loop", "closed_loop_cost", "fold", "fold_pid"]
+__all__ = ["Compensator", "closed_loop", "closed_loop_cost", "fold", "fold_pid", "fold_reflex"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,33 @@ def fold(filter_: LinearFilter, gain: Array) -> Compensator:
     closed = joint.F - joint.B @ gain
     keep = np.eye(joint.size) - K @ joint.C
     return Compensator(A=closed @ keep, B=closed @ K, C=-gain @ keep, D=-gain @ K)
+
+
+def fold_reflex(filter_: LinearFilter, arc: ReflexArc) -> Compensator:
+    """Return the compensator of a steady filter and a reflex arc away from its limits, on s = (μ⁻, ξ).
+
+    Args:
+        filter_: with N joint states, of the arc's own order if that has one.
+        arc: whose memory is ξ = (μ̃, u − ū).
+
+    Raises:
+        ModelError: the model has a feedthrough D, which would need the last input as a further state.
+    """
+    joint, K, (Phi, Gamma) = filter_.joint, filter_.steady.gain, arc.law
+    if joint.D.any():
+        raise ModelError(name="model", expected="no feedthrough D", received="a model with D")
+    N, q, p = joint.size, len(Phi), len(joint.input)
+    read = arc.joint.exogenous.stop if arc.order is not None else joint.plant
+    sense = np.zeros((q, N))
+    sense[:, :read] = Gamma[:, :read]
+    keep = np.eye(N) - K @ joint.C
+    # The belief μ = keep μ⁻ + K y moves the memory, and with it the input.
+    A = np.block([[joint.F @ keep, np.zeros((N, q))], [sense @ keep, Phi]])
+    B = np.vstack([joint.F @ K, sense @ K])
+    C, D = A[-p:], B[-p:]
+    A[:N] += joint.B @ C
+    B[:N] += joint.B @ D
+    return Compensator(A=A, B=B, C=C.copy(), D=D.copy())
 
 
 def fold_pid(pid: PID) -> Compensator:

@@ -98,7 +98,7 @@ class LinearModel:
             "noise_input": G,
             "process_noise": _noises("process_noise", self.process_noise, G.shape[1], sensor=False),
             "sensor_noise": _noises("sensor_noise", self.sensor_noise, m, sensor=True),
-            "disturbance": self._rates(p),
+            "disturbance": self._walk_rates(p),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
                 as_array(f"operating_point[{i}]", value, (size,))
@@ -176,7 +176,16 @@ class LinearModel:
             sensor_noise=[z.whitened(self.dt, sensor=True) for z in self.sensor_noise],
         )
 
-    def _rates(self, p: int) -> Array | None:
+    @cached_property
+    def rates(self) -> tuple[Array, Array, Array]:
+        """A, B and the noise input G per second; of a simulator's model they are difference quotients of its step."""
+        G = np.asarray(self.noise_input)
+        if self.substeps is None:
+            return self.A, self.B, G
+        h = self.dt / self.substeps
+        return (self.A - np.eye(len(self.A))) / h, self.B / h, G / h
+
+    def _walk_rates(self, p: int) -> Array | None:
         if self.disturbance is None:
             return None
         rates = per_item("disturbance", self.disturbance, p)

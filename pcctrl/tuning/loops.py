@@ -90,14 +90,14 @@ def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations
 
     def cost(values: Array) -> float:
         kalman, lqr = lqg_loop(task, values)
-        return _graded_cost(truth, fold(kalman, lqr.gain), task)
+        return graded_cost(truth, fold(kalman, lqr.gain), task)
 
     n, m = len(task.model.A), len(task.model.C)
     # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
     centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
     rng = np.random.default_rng(seed)
     points = [centre, *(centre + rng.normal(0.0, 2.0, (max(starts, 1) - 1, len(centre))))]
-    return _search(cost, points, evaluations)
+    return search(cost, points, evaluations)
 
 
 def pid_loop(task: Task, values: Array) -> PID:
@@ -148,7 +148,7 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
     rng = np.random.default_rng(seed)
 
     def cost(values: Array) -> float:
-        return _graded_cost(truth, fold_pid(pid_loop(task, values)), task)
+        return graded_cost(truth, fold_pid(pid_loop(task, values)), task)
 
     points = []
     for dearness in np.geomspace(1.0, 1e4, max(starts, 1)):
@@ -156,16 +156,16 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
         kp, kd = np.split(L @ np.linalg.pinv(np.vstack([model.C, rates])), 2, axis=1)
         gains = np.concatenate([kp.ravel(), kd.ravel(), 0.01 * kp[:, held].ravel()])
         points.append(np.r_[gains * np.exp(rng.normal(0.0, 0.1, gains.size)), np.log(0.3)])
-    return _search(cost, points, evaluations)
+    return search(cost, points, evaluations)
 
 
-def _graded_cost(truth: JointModel, compensator: Compensator, task: Task) -> float:
+def graded_cost(truth: JointModel, compensator: Compensator, task: Task) -> float:
     """Return the exact cost, or for an unstable loop a penalty that falls towards stability."""
     cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight)
     return cost if np.isfinite(cost) else _UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])
 
 
-def _search(cost: Callable[[Array], float], points: Sequence[Array], evaluations: int) -> Tuned:
+def search(cost: Callable[[Array], float], points: Sequence[Array], evaluations: int) -> Tuned:
     if evaluations < 1 or not points:
         raise ParameterError(name="evaluations, starts", expected="at least 1", received=(evaluations, len(points)))
 

@@ -1,0 +1,63 @@
+"""Tuning of the simple active-inference loops: reflex arcs, and the errors that a PID's precisions start from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcctrl.arrays import Array
+from pcctrl.controllers import PID, ReflexArc
+from pcctrl.evaluation.exact import closed_loop, fold_pid, fold_reflex
+from pcctrl.filters import PCFilter
+from pcctrl.linalg import stationary_covariance
+from pcctrl.models import Task
+from pcctrl.tuning.loops import TRUTH_ORDER, Tuned, graded_cost, search
+
+__all__ = ["pid_error_std", "reflex_loop", "tune_reflex"]
+
+
+def reflex_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, ReflexArc]:
+    """Return the filter, told the noise, and the arc on the flat output with ``values`` ln τ and ln κ_a."""
+    tau, rate = np.exp(np.clip(values, -20.0, 20.0))
+    arc = ReflexArc(task.model, float(tau), float(rate), (task.low, task.high), order=order)
+    return PCFilter(task.model, order), arc
+
+
+def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: int = 0) -> Tuned:
+    """Tune the time constant and the rate of a reflex arc for the noise of ``task``, which its filter is told.
+
+    Args:
+        task: the task, with one input.
+        starts: log-normal about an attractor of ten samples and a rate of one a sample (standard deviation 1).
+        evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
+        seed: of the starts.
+
+    Raises:
+        ModelError: no start leads to a stable loop, or the plant has no flat output.
+        ParameterError: no starts or evaluations.
+    """
+    truth, dt = task.model.joint(TRUTH_ORDER), task.model.dt
+    centre = np.log([10.0 * dt, 1.0 / dt])
+    reflex_loop(task, centre)  # a plant without a flat output is told here, not as a failed search
+    rng = np.random.default_rng(seed)
+    points = [centre, *(centre + rng.normal(0.0, 1.0, (max(starts, 1) - 1, 2)))]
+    return search(lambda values: graded_cost(truth, fold_reflex(*reflex_loop(task, values)), task), points, evaluations)
+
+
+def pid_error_std(task: Task, pid: PID) -> Array:
+    """Return the standard deviations (3, m) of e, ė and ë in the stationary loop of ``pid``, exactly.
+
+    Args:
+        task: with the noise that the loop really has.
+        pid: that stabilises it.
+
+    Raises:
+        ModelError: the loop is not stable.
+    """
+    truth = task.model.joint(TRUTH_ORDER)
+    F, Q = closed_loop(truth, fold_pid(pid))
+    P = stationary_covariance(F, Q)
+    m = len(truth.R)
+    # The compensator's state ends with the filtered derivative and the last reading.
+    derivative = np.diagonal(P)[-2 * m : -m]
+    turn = 2.0 * (derivative - np.diagonal(F @ P)[-2 * m : -m])
+    return np.sqrt(np.stack([np.diagonal(P)[-m:], derivative, np.maximum(turn, 1e-12 * derivative) / pid.dt**2]))
