@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.stepper import Stepper
 from pcctrl.arrays import Array, as_floats
-from pcctrl.controllers import ControlInfo, Controller
+from pcctrl.controllers import ControlInfo, Controller, Goal
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.filters import Belief, Info, Status
 
@@ -99,9 +99,7 @@ class Agent:
         """Return the state before the first sample, for a batch of leading dimensions."""
         return AgentState(self.filter.init(batch), self.controller.init(batch), None, 0)
 
-    def step(
-        self, state: AgentState, obs: ArrayLike, goal: ArrayLike | None = None
-    ) -> tuple[AgentState, Array, Info, ControlInfo]:
+    def step(self, state: AgentState, obs: ArrayLike, goal: Goal = None) -> tuple[AgentState, Array, Info, ControlInfo]:
         """Return the next state, the action (..., p), what the sample said and what the action was made of.
 
         Args:
@@ -129,7 +127,7 @@ class Agent:
         self.info: Info | None = None
         self.decision: ControlInfo | None = None
 
-    def act(self, obs: ArrayLike, goal: ArrayLike | None = None) -> Array:
+    def act(self, obs: ArrayLike, goal: Goal = None) -> Array:
         """Return the action (p,) for one observation (m,), remembering it."""
         self.state, action, self.info, self.decision = self.step(self.state, obs, goal)
         return action

@@ -1,6 +1,6 @@
 """Controllers: from a belief to an action."""
 
-from pcctrl.controllers.base import ControlInfo, Controller
+from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
@@ -13,8 +13,10 @@ __all__ = [
     "ControlInfo",
     "Controller",
     "ExpectedFreeEnergy",
+    "Goal",
     "PIDState",
     "PrecisionState",
+    "Preview",
     "ReflexArc",
     "ReflexState",
 ]

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
 
-__all__ = ["ControlInfo", "Controller", "bounds", "limited"]
+__all__ = ["ControlInfo", "Controller", "Goal", "Preview", "bounds", "limited", "wanted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +28,20 @@ class ControlInfo:
     forecast: Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """A moving goal: what is wanted at this sample, at the next, and so on; the last is then wanted for good.
+
+    Args:
+        goals: (..., H, g), H of at least 1.
+    """
+
+    goals: ArrayLike
+
+
+Goal = ArrayLike | Preview | None
+
+
 class Controller(Protocol):
     """Chooses an input from a belief; the state is explicit (None for a controller without memory)."""
 
@@ -35,7 +49,7 @@ class Controller(Protocol):
         """Return the controller's state before the first decision."""
         ...
 
-    def act(self, state: Any, belief: Belief, goal: ArrayLike | None = None) -> tuple[Any, Array, ControlInfo]:
+    def act(self, state: Any, belief: Belief, goal: Goal = None) -> tuple[Any, Array, ControlInfo]:
         """Return the new state, the input (..., p) within the limits, and what it was made of."""
         ...
 
@@ -55,6 +69,28 @@ def bounds(limits: tuple[ArrayLike, ArrayLike] | None, size: int) -> tuple[Array
     if not (pair[0] < pair[1]).all():
         raise ParameterError(name="limits", expected="low below high", received=limits)
     return pair
+
+
+def wanted(goal: ArrayLike | Preview, size: int) -> Array:
+    """Return a goal as (..., H, size): one sample of it, or a preview.
+
+    Raises:
+        ShapeError: its last dimension is not ``size``, or a preview has no samples.
+        ParameterError: it is not finite.
+    """
+    if isinstance(goal, Preview):
+        expected = f"a preview of shape (..., H, {size})"
+        given = as_floats("goal", goal.goals, expected)
+        fits = given.ndim >= 2 and given.shape[-2] > 0
+    else:
+        expected = f"(..., {size})"
+        given = as_floats("goal", goal, expected)
+        fits = given.ndim >= 1
+    if not fits or given.shape[-1] != size:
+        raise ShapeError(name="goal", expected=expected, received=f"shape {given.shape}")
+    if not np.isfinite(given).all():
+        raise ParameterError(name="goal", expected="finite numbers", received=goal)
+    return given if isinstance(goal, Preview) else given[..., None, :]
 
 
 def limited(u: Array, low: Array, high: Array) -> Array:

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_floats, choose
-from pcctrl.controllers.base import ControlInfo, bounds, limited
-from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain
+from pcctrl.arrays import Array, choose
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited, wanted
+from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain, preview
 from pcctrl.errors import ShapeError
 from pcctrl.filters import Belief
 
@@ -75,13 +76,22 @@ class _LinearQuadratic(abc.ABC):
         return gain
 
     @cached_property
+    def _rest(self) -> tuple[Array, Array]:
+        """X (n, g) and U (p, g): the state at rest nearest to what a goal wants, by W, and the input that holds it."""
+        value, T = self.value, self._target
+        free = scipy.linalg.null_space(np.hstack([np.eye(len(T)) - value.A, -value.B]))
+        level, axes = np.linalg.eigh(value.weight)
+        root = np.sqrt(np.maximum(level, 0.0))[:, None] * axes.T
+        rest = free @ np.linalg.pinv(root @ free[: len(T)]) @ root @ T
+        return rest[: len(T)], rest[len(T) :]
+
+    @cached_property
     def _goal_gain(self) -> Array:
-        """Gain (p, g) on the goal."""
+        """Gain (p, g) on a goal that is held for good."""
         value, T = self.value, self._target
         if self._offset_free:
-            # The input that holds T·goal at rest, and the feedback about that.
-            hold = np.linalg.pinv(value.B) @ (np.eye(len(value.A)) - value.A)
-            return -(value.L + hold) @ T
+            X, U = self._rest
+            return -(value.L @ X + U)
         g = T.shape[1]
         return forecast_gain(value, np.zeros((len(T), g)), np.eye(g), T)
 
@@ -98,13 +108,14 @@ class _LinearQuadratic(abc.ABC):
         """Return None: the law has no memory."""
         return None
 
-    def act(self, state: None, belief: Belief, goal: ArrayLike | None = None) -> tuple[None, Array, ControlInfo]:
+    def act(self, state: None, belief: Belief, goal: Goal = None) -> tuple[None, Array, ControlInfo]:
         """Return (None, input within the limits (..., p), what it was made of).
 
         Args:
             state: None.
             belief: of a filter on the same model.
-            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those; the operating point by default.
+            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those, or a `Preview` of how it moves;
+                the operating point by default.
 
         Raises:
             ShapeError: the belief does not have the joint states that the gain was made for, or the goal's size is off.
@@ -120,11 +131,13 @@ class _LinearQuadratic(abc.ABC):
             forecast = belief.mean[..., joint.exogenous] @ -gain[:, joint.exogenous].T
             unlimited = unlimited + forecast
         if goal is not None:
-            wanted = as_floats("goal", goal, f"(..., {len(self._rest_goal)})")
-            if wanted.shape[-1:] != self._rest_goal.shape:
-                expected = f"(..., {len(self._rest_goal)})"
-                raise ShapeError(name="goal", expected=expected, received=f"shape {wanted.shape}")
-            unlimited = unlimited - (wanted - self._rest_goal) @ self._goal_gain.T
+            moves = wanted(goal, len(self._rest_goal)) - self._rest_goal
+            last, T = moves[..., -1:, :], self._target
+            unlimited = unlimited - (last @ self._goal_gain.T)[..., 0, :]
+            if moves.shape[-2] > 2:
+                # What is wanted before the last goal, as a way from that.
+                ahead = moves[..., 1:-1, :] @ T.T - last @ (self._rest[0] if self._offset_free else T).T
+                unlimited = unlimited - preview(self.value, ahead)
         return state, limited(unlimited, *self._limits), ControlInfo(unlimited, forecast)
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_floats, non_negative, positive
-from pcctrl.controllers.base import ControlInfo, bounds, limited
+from pcctrl.arrays import Array, as_array, non_negative, positive
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited, wanted
 from pcctrl.errors import ShapeError
 from pcctrl.filters import Belief
 
@@ -89,21 +89,15 @@ class PID:
         m = np.shape(self.kp)[1]
         return PIDState(np.zeros((*batch, m)), np.zeros((*batch, m)), None)
 
-    def error(self, y: Array, goal: ArrayLike | None = None) -> Array:
+    def error(self, y: Array, goal: Goal = None) -> Array:
         """Return goal − y (..., m), of the configured goal by default.
 
         Raises:
             ShapeError: the goal is not (..., m).
         """
-        m = y.shape[-1]
-        wanted = self._rest if goal is None else as_floats("goal", goal, f"(..., {m})")
-        if wanted.shape[-1:] != (m,):
-            raise ShapeError(name="goal", expected=f"(..., {m})", received=f"shape {wanted.shape}")
-        return wanted - y
+        return (self._rest if goal is None else wanted(goal, y.shape[-1])[..., 0, :]) - y
 
-    def act(
-        self, state: PIDState, belief: Belief, goal: ArrayLike | None = None
-    ) -> tuple[PIDState, Array, ControlInfo]:
+    def act(self, state: PIDState, belief: Belief, goal: Goal = None) -> tuple[PIDState, Array, ControlInfo]:
         """Return the new memory, the input within the limits (..., p), and what it was made of.
 
         Args:

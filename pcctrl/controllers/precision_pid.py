@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, non_negative, positive
-from pcctrl.controllers.base import ControlInfo, bounds, limited
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
@@ -101,7 +101,7 @@ class ActiveInferencePID:
         return PrecisionState(np.zeros((*batch, p)), None, nothing, nothing, orders, orders)
 
     def act(
-        self, state: PrecisionState, belief: Belief, goal: ArrayLike | None = None
+        self, state: PrecisionState, belief: Belief, goal: Goal = None
     ) -> tuple[PrecisionState, Array, ControlInfo]:
         """Return the new memory, the input within the limits (..., p), and what it was made of.
 

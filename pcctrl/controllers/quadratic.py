@@ -25,7 +25,7 @@ from pcctrl.linalg import riccati, stein
 if TYPE_CHECKING:
     from pcctrl.models import JointModel
 
-__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain"]
+__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain", "preview"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +90,12 @@ def forecast_gain(value: QuadraticValue, F_xe: Array, F_ee: Array, target: Array
         constant = constant - value.weight @ target
     S_xe = stein(closed.T, constant, F_ee)
     return np.asarray(np.linalg.solve(value.curvature, value.B.T @ (value.S @ F_xe + S_xe @ F_ee)))
+
+
+def preview(value: QuadraticValue, targets: Array) -> Array:
+    """Return what to subtract from u (..., p) for targets (..., H, n) of the next H samples, 0 from then on."""
+    closed = value.A - value.B @ value.L
+    slope = np.zeros(targets.shape[:-2] + targets.shape[-1:])
+    for k in reversed(range(targets.shape[-2])):
+        slope = slope @ closed - targets[..., k, :] @ value.weight
+    return np.asarray(np.linalg.solve(value.curvature, (slope @ value.B)[..., None])[..., 0])

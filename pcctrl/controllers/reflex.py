@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from pcctrl.arrays import Array, as_array, as_floats, choose, per_item, positive, whole
-from pcctrl.controllers.base import ControlInfo, bounds, limited
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited, wanted
 from pcctrl.errors import ModelError, ParameterError, ShapeError
 from pcctrl.filters import Belief
 from pcctrl.linalg import block_rows, discretise
@@ -207,9 +207,7 @@ class ReflexArc:
         """Return the memory before the first sample: at rest."""
         return ReflexState(None, np.zeros((*batch, self.model.B.shape[1])))
 
-    def act(
-        self, state: ReflexState, belief: Belief, goal: ArrayLike | None = None
-    ) -> tuple[ReflexState, Array, ControlInfo]:
+    def act(self, state: ReflexState, belief: Belief, goal: Goal = None) -> tuple[ReflexState, Array, ControlInfo]:
         """Return the new memory, the input within the limits (..., p), and what it was made of.
 
         Args:
@@ -228,12 +226,9 @@ class ReflexArc:
         T, _ = self._output
         away = belief.state - joint.mean[:n]
         sensed = [away] if self.order is None else [away, belief.mean[..., joint.exogenous]]
-        wanted = np.zeros((*away.shape[:-1], len(T)))
+        target = np.zeros((*away.shape[:-1], len(T)))
         if goal is not None:
-            given = as_floats("goal", goal, f"(..., {len(T)})")
-            if given.shape[-1:] != (len(T),):
-                raise ShapeError(name="goal", expected=f"(..., {len(T)})", received=f"shape {given.shape}")
-            wanted = wanted + given - T @ joint.mean[:n]
+            target = target + wanted(goal, len(T))[..., 0, :] - T @ joint.mean[:n]
         Phi, Gamma = self.law
         p = len(joint.input)
         motion = state.motion
@@ -242,7 +237,7 @@ class ReflexArc:
             motion = (away @ np.vstack(self._rows[: len(self._precision)]).T)[..., :size]
             motion = np.concatenate([motion, np.zeros((*away.shape[:-1], size - motion.shape[-1]))], axis=-1)
         memory = np.concatenate([motion, np.broadcast_to(state.input, (*away.shape[:-1], p))], axis=-1)
-        memory = memory @ Phi.T + np.concatenate([*sensed, wanted], axis=-1) @ Gamma.T
+        memory = memory @ Phi.T + np.concatenate([*sensed, target], axis=-1) @ Gamma.T
         unlimited = joint.input + memory[..., -p:]
         u = limited(unlimited, *self._limits)
         return ReflexState(memory[..., :-p], u - joint.input), u, ControlInfo(unlimited, np.zeros_like(u))

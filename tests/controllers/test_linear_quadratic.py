@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from plants import smooth_cart_pole, smooth_msd, white_msd
 
-from pcctrl.controllers import LQR, ExpectedFreeEnergy
+from pcctrl.controllers import LQR, ExpectedFreeEnergy, Preview
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.evaluation import closed_loop_cost, fold
 from pcctrl.filters import Belief, KalmanFilter, PCFilter
@@ -38,14 +38,15 @@ def test_expected_free_energy_equals_lqr_in_white_noise() -> None:
         np.testing.assert_allclose(a, b, atol=1e-9)
 
 
-def test_efe_gain_equals_dense_minimisation_over_a_long_horizon() -> None:
-    """The minimiser over a finite horizon of explicit actions, by one least-squares problem."""
-    model = smooth_msd()
-    joint = model.joint(4)
-    horizon, n = 300, 2
-    rng = np.random.default_rng(2)
-    start = rng.standard_normal(joint.size)
-    goal = np.array([0.4, 0.0])
+def dense_minimiser(start: np.ndarray, goals: np.ndarray, horizon: int = 300) -> float:
+    """The first action of explicit ones over a finite horizon, by one least-squares problem.
+
+    Args:
+        start: joint state of `smooth_msd()`.
+        goals: positions wanted at the samples 0, 1, …; the last is held.
+        horizon: in samples.
+    """
+    joint, n = smooth_msd().joint(4), 2
     # State k is free response + sum of actions; noise beyond its forecast has mean zero and drops out.
     free, impulse = [], []
     state, response = start.copy(), joint.B[:, 0].copy()
@@ -57,12 +58,69 @@ def test_efe_gain_equals_dense_minimisation_over_a_long_horizon() -> None:
     for k in range(horizon):
         for j in range(k):
             convolution[k, :, j] = impulse[k - 1 - j]
+    wanted = np.r_[goals, np.full(horizon - len(goals), goals[-1])]
     rows = np.vstack([convolution[:, 0], np.sqrt(RHO) * np.eye(horizon)])
-    targets = np.r_[goal[0] - np.array(free)[:, 0], np.zeros(horizon)]
-    want = np.linalg.lstsq(rows, targets, rcond=None)[0][0]
-    _, u, info = ExpectedFreeEnergy(model, W, RHO).act(None, belief_of(model, start), goal)
-    assert u[0] == pytest.approx(want, rel=1e-6)
+    targets = np.r_[wanted - np.array(free)[:, 0], np.zeros(horizon)]
+    return float(np.linalg.lstsq(rows, targets, rcond=None)[0][0])
+
+
+def test_efe_gain_equals_dense_minimisation_over_a_long_horizon() -> None:
+    model, rng = smooth_msd(), np.random.default_rng(2)
+    start = rng.standard_normal(model.joint(4).size)
+    _, u, info = ExpectedFreeEnergy(model, W, RHO).act(None, belief_of(model, start), [0.4, 0.0])
+    assert u[0] == pytest.approx(dense_minimiser(start, np.array([0.4])), rel=1e-6)
     assert abs(info.forecast[0]) > 0.1
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 40])
+def test_a_moving_goal_equals_dense_minimisation_too(length: int) -> None:
+    model, rng = smooth_msd(), np.random.default_rng(3)
+    start, path = rng.standard_normal(model.joint(4).size), rng.standard_normal(length)
+    efe, belief = ExpectedFreeEnergy(model, W, RHO), belief_of(model, start)
+    goals = np.column_stack([path, np.zeros(length)])
+    _, u, _ = efe.act(None, belief, Preview(goals))
+    assert u[0] == pytest.approx(dense_minimiser(start, path), rel=1e-6)
+    batch = np.stack([goals, 2.0 * goals])
+    _, both, _ = efe.act(None, belief_of(model, np.stack([start, start])), Preview(batch))
+    np.testing.assert_allclose(both[0], u, rtol=1e-12)
+    if length > 1:
+        # Negative control: what is wanted now alone is another action.
+        assert abs(efe.act(None, belief, goals[0])[1][0] - u[0]) > 1e-3
+
+
+def test_a_preview_follows_a_sinusoid_better_than_the_goal_of_the_moment() -> None:
+    model = white_msd()
+    joint, t = model.joint(0), 0.1 * np.arange(400)
+    path = np.column_stack([np.sin(t), np.cos(t)])
+    errors = []
+    for efe in (
+        ExpectedFreeEnergy(model, [100.0, 0.0], RHO),
+        ExpectedFreeEnergy(model, [100.0, 0.0], RHO, offset_free=True),
+    ):
+        for ahead in (30, 1):
+            x, error = np.array([0.0, 1.0]), 0.0
+            for k in range(300):
+                _, u, _ = efe.act(None, belief_of(model, x), Preview(path[k : k + ahead]))
+                x = joint.F @ x + joint.B @ u
+                error += (x[0] - path[k + 1, 0]) ** 2
+            errors.append(np.sqrt(error / 300))
+    assert errors[0] < 0.1 * errors[1]
+    assert errors[2] < 0.1 * errors[3]
+
+
+def test_goals_of_the_wrong_kind_are_named() -> None:
+    model = white_msd()
+    efe, belief = ExpectedFreeEnergy(model, W, RHO), belief_of(model, np.zeros(2))
+    for error, goal in (
+        (ShapeError, [1.0]),
+        (ShapeError, 1.0),
+        (ShapeError, "left"),
+        (ShapeError, Preview([1.0, 0.0])),
+        (ShapeError, Preview(np.zeros((0, 2)))),
+        (ParameterError, [np.nan, 0.0]),
+    ):
+        with pytest.raises(error, match="goal"):
+            efe.act(None, belief, goal)
 
 
 @pytest.mark.parametrize("samples", [1.0, 2.0, 3.0, 5.0])
