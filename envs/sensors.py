@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -76,7 +77,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         self._begin()
 
     def task(self) -> Task:
-        """Return the regulation task with the noise of these sensors told; bias and delay are not.
+        """Return the regulation task with the noise and delay of these sensors told; bias and dropout are not.
 
         Raises:
             ModelError: the environment has no task, or a sensor is noise-free.
@@ -95,7 +96,9 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
             raise ModelError(
                 name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__
             )
-        return task
+        if not np.any(self._before.seconds):
+            return task
+        return replace(task, model=replace(task.model, delay=np.asarray(self._before.seconds, dtype=np.float64)))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Reset the environment and draw new noise; see `gymnasium.Env.reset`."""

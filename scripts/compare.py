@@ -76,6 +76,7 @@ class Compare:
 
 def _noise_line(noise: Mapping[str, Any]) -> str:
     line = "white noise" if noise["colour"] == "white" else f"{noise['colour']} noise of {noise['s']:g} s"
-    untold = [f"{key} {noise[key]:g}" for key in ("dropout", "delay") if noise[key]]
+    line += f", delay {noise['delay']:g} s" if noise["delay"] else ""
+    untold = [f"dropout {noise['dropout']:g}"] if noise["dropout"] else []
     untold += [f"bias {noise['bias']}"] if any(noise["bias"]) else []
     return line + (f" ({', '.join(untold)}: untold)" if untold else "")

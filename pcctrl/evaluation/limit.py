@@ -60,13 +60,12 @@ def sample_covariance(model: LinearModel, lags: int = 320) -> SampleCovariance:
     """Return the exact second moments of ``model`` over the last ``lags`` samples.
 
     Raises:
-        ModelError: the plant is not stable, or the model is of discrete time.
+        ModelError: the plant is not stable, or the model is of discrete time or has delays.
     """
     slowest = float(np.linalg.eigvals(model.A).real.max(initial=-np.inf))
-    if model.substeps is not None or slowest >= 0.0:
-        raise ModelError(
-            name="model", expected="a stable plant in continuous time", received=f"a mode with real part {slowest:.3g}"
-        )
+    if model.substeps is not None or model.delay is not None or slowest >= 0.0:
+        expected = "a stable plant in continuous time, without delays"
+        raise ModelError(name="model", expected=expected, received=f"a mode with real part {slowest:.3g}")
     R = _state_autocovariance(model, lags, slowest)
     C, dt, m = model.C, model.dt, len(model.C)
     noise = np.stack([z.autocovariance(np.arange(float(lags)) * dt) for z in model.sensor_noise])

@@ -12,10 +12,11 @@ from pcctrl.arrays import positive, whole
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.linalg import block_diag, block_rows
+from pcctrl.models import JointModel, delayed
 from pcctrl.noise import Chain, Noise, OrnsteinUhlenbeck, White
 
 if TYPE_CHECKING:
-    from pcctrl.models import JointModel, LinearModel
+    from pcctrl.models import LinearModel
 
 __all__ = ["ARKalmanFilter", "ColouredKalmanFilter"]
 
@@ -105,7 +106,7 @@ class ARKalmanFilter(LinearFilter):
         super().__post_init__()
 
     def _believed(self, dt: float) -> JointModel:
-        model = self.model
+        model = replace(self.model, delay=None)
         if dt != model.dt:
             raise ParameterError(name="dt", expected=f"{model.dt} (an autoregression has one clock)", received=dt)
         plain = model.white.joint(0)
@@ -130,7 +131,7 @@ class ARKalmanFilter(LinearFilter):
         Q = block_diag(white, plain.Q[n:, n:], *(c.Q for c in process), *(c.Q for c in sensor))
         C = np.hstack([plain.C, np.zeros((len(plain.C), w.shape[1])), z])
         pad = np.zeros(w.shape[1] + z.shape[1])
-        return replace(
+        joint = replace(
             plain,
             F=F[np.ix_(order, order)],
             Q=Q[np.ix_(order, order)],
@@ -141,6 +142,7 @@ class ARKalmanFilter(LinearFilter):
             R=np.array([noise.sensor_floor for noise in model.sensor_noise]),
             process=w.shape[1],
         )
+        return delayed(joint, self.model.white.joint(0).lags)
 
     def _fit(self, noise: Noise, dt: float) -> Chain:
         """Return the autoregression as a chain over one sample: companion matrix, driving variance and readout."""

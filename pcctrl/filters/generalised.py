@@ -81,8 +81,9 @@ class GeneralisedFilter:
             positive("s", self.s)
         for name, value in (("order", self.order), ("input_order", self.input_order)):
             whole(name, value)
-        if self.model.substeps is not None:
-            raise ModelError(name="model", expected="continuous time", received=f"{self.model.substeps} steps a sample")
+        if self.model.substeps is not None or self.model.delay is not None:
+            received = f"{self.model.substeps} steps a sample, delay {self.model.delay}"
+            raise ModelError(name="model", expected="continuous time, without delays", received=received)
         _ = self._flow
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, as_floats, choose, frozen
-from pcctrl.errors import ShapeError
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
 from pcctrl.filters.recording import run, smooth
 from pcctrl.free_energy import Correction, correct
@@ -86,9 +86,15 @@ class LinearFilter(abc.ABC):
         process, last = joint.plant + joint.process, joint.exogenous.stop
         prior = np.zeros((joint.size, joint.size))
         prior[: joint.plant, : joint.plant] = plant
-        for chain in (slice(joint.plant, process), slice(last, joint.size)):
+        lines = joint.size - sum(joint.lags)
+        for chain in (slice(joint.plant, process), slice(last, lines)):
             prior[chain, chain] = stationary_covariance(joint.F[chain, chain], joint.Q[chain, chain])
         prior[process:last, process:last] = self.steady_prior[process:last, process:last]
+        # A delayed sensor shows, until its first reading arrives, what it would have shown at the start.
+        shown = np.repeat(self.model.C, joint.lags, axis=0)
+        prior[lines:, lines:] = shown @ plant @ shown.T
+        prior[lines:, : joint.plant] = shown @ plant
+        prior[: joint.plant, lines:] = prior[lines:, : joint.plant].T
         return prior
 
     @property
@@ -125,7 +131,7 @@ class LinearFilter(abc.ABC):
             u: the input (..., p) that was really applied throughout, after saturation; the operating one if None.
             dt: seconds since then, if not the model's sample time.
         """
-        joint = self.joint if dt is None or dt == self.model.dt else self._believed(dt)
+        joint = self.joint if dt is None or dt == self.model.dt else self._resampled(dt)
         mean = belief.mean @ joint.F.T + joint.offset
         u = joint.input if u is None else as_floats("u", u, f"(..., {len(joint.input)})")
         if u.shape[-1:] != joint.input.shape:
@@ -135,6 +141,11 @@ class LinearFilter(abc.ABC):
             return Belief(mean, self.steady_prior, u, belief.plant, belief.streak)
         P = joint.F @ belief.covariance @ joint.F.T + joint.Q
         return Belief(mean, P, u, belief.plant, belief.streak)
+
+    def _resampled(self, dt: float) -> JointModel:
+        if any(self.joint.lags):
+            raise ParameterError(name="dt", expected=f"{self.model.dt} (delays have one clock)", received=dt)
+        return self._believed(dt)
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.

@@ -1,9 +1,9 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
-from pcctrl.models.joint import JointModel
+from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import linearise
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
-__all__ = ["JointModel", "LinearModel", "Mode", "ModelReport", "Task", "linearise"]
+__all__ = ["JointModel", "LinearModel", "Mode", "ModelReport", "Task", "delayed", "linearise"]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import block_diag, block_rows, compose, discretise
-from pcctrl.models.joint import JointModel
+from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.report import ModelReport, report
 from pcctrl.models.storage import read_model, write_model
 from pcctrl.noise import Noise
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LinearModel"]
+
+# Longer delays, in samples, are a unit mixed up: each sample is a state.
+_LONGEST = 200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,8 @@ class LinearModel:
         sensor_noise: m noises, one a row of C; white ones by std.
         disturbance: rate of the random walk d of each input disturbance, in its unit per √s, one number or (p,); None
             for no disturbance. It is what gives a controller integral action.
+        delay: seconds that each sensor's reading is old, one number or (m,), a whole number of samples; its noise is
+            that of the moment it is read. None for no delay.
         prior: covariance (n, n) of the state before the first sample; by default the stationary one, and for a plant
             that has none the filter's steady prediction.
         operating_point: (state, input, sensor) values at rest, zeros by default.
@@ -68,6 +73,7 @@ class LinearModel:
     process_noise: Sequence[Noise] = field(kw_only=True)
     sensor_noise: Sequence[Noise] = field(kw_only=True)
     disturbance: Array | float | None = field(default=None, kw_only=True)
+    delay: Array | float | None = field(default=None, kw_only=True)
     prior: Array | None = field(default=None, kw_only=True)
     operating_point: tuple[Array, Array, Array] | None = field(default=None, kw_only=True)
     states: Sequence[str] | None = field(default=None, kw_only=True)
@@ -99,6 +105,7 @@ class LinearModel:
             "process_noise": _noises("process_noise", self.process_noise, G.shape[1], sensor=False),
             "sensor_noise": _noises("sensor_noise", self.sensor_noise, m, sensor=True),
             "disturbance": self._walk_rates(p),
+            "delay": self._delays(m),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
                 as_array(f"operating_point[{i}]", value, (size,))
@@ -193,6 +200,16 @@ class LinearModel:
             raise ParameterError(name="disturbance", expected="positive rates", received=rates)
         return rates
 
+    def _delays(self, m: int) -> Array | None:
+        if self.delay is None or not np.any(self.delay):
+            return None
+        delays = per_item("delay", self.delay, m)
+        lags = delays / self.dt
+        if (lags < 0.0).any() or (lags > _LONGEST).any() or (np.abs(lags - np.rint(lags)) > 0.01).any():
+            expected = f"whole samples of {self.dt:g} s, from 0 to {_LONGEST:g}"
+            raise ParameterError(name="delay", expected=expected, received=self.delay)
+        return delays
+
     def _build_joint(self, order: int) -> JointModel:
         n, p = self.B.shape
         process = [w.chain(order) for w in self.process_noise]
@@ -224,7 +241,8 @@ class LinearModel:
         state, u, y = self.operating_point  # type: ignore[misc]
         D = np.asarray(self.D)
         mean = np.concatenate([state, np.zeros(size - n)])
-        return JointModel(
+        lags = (0,) * len(self.C) if self.delay is None else np.rint(np.asarray(self.delay) / self.dt).astype(int)
+        undelayed = JointModel(
             F=F,
             B=B,
             Q=Q,
@@ -238,8 +256,10 @@ class LinearModel:
             plant=n,
             process=q,
             disturbances=walks,
+            lags=(0,) * len(self.C),
             prior=self.prior,
         )
+        return delayed(undelayed, tuple(int(lag) for lag in lags))
 
 
 def _noises(name: str, noises: Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:

@@ -86,7 +86,7 @@ def report(model: LinearModel) -> ModelReport:
     """Return the report of a model, by the Hautus test on its sampled plant (states in their own units)."""
     joint = model.white.joint(0)
     n = joint.plant
-    A, B, C = joint.F[:n, :n], joint.B[:n], joint.C[:, :n]
+    A, B, C = joint.F[:n, :n], joint.B[:n], model.C
     noise = joint.Q[:n, :n]
 
     def margin(pencil: Array) -> float:

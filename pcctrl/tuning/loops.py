@@ -118,12 +118,12 @@ def holdable(model: LinearModel) -> list[int]:
 
     A pole's angle on a cart is not one (it rests only upright): its integral would be a hidden mode at 1.
     """
-    joint = model.white.joint(0)
-    steady = np.hstack([joint.F - np.eye(joint.size), joint.B])
+    joint, n = model.white.joint(0), len(model.A)
+    steady = np.hstack([joint.F[:n, :n] - np.eye(n), joint.B[:n]])
     held: list[int] = []
     for i in range(len(model.C)):
         rows = np.hstack([model.C[[*held, i]], np.zeros((len(held) + 1, joint.B.shape[1]))])
-        if len(held) < joint.B.shape[1] and np.linalg.matrix_rank(np.vstack([steady, rows])) == joint.size + len(rows):
+        if len(held) < joint.B.shape[1] and np.linalg.matrix_rank(np.vstack([steady, rows])) == n + len(rows):
             held.append(i)
     return held
 
@@ -142,8 +142,8 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
     """
     model = task.model
     truth = model.joint(TRUTH_ORDER)
-    F = model.white.joint(0).F
-    rates = model.C @ (F - np.eye(len(F))) / model.dt
+    n = len(model.A)
+    rates = model.C @ (model.white.joint(0).F[:n, :n] - np.eye(n)) / model.dt
     held = holdable(model)
     rng = np.random.default_rng(seed)
 
