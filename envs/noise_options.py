@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import numpy as np
 
 from pcctrl.arrays import choose, positive
-from pcctrl.envs.regulation import RegulationEnv
-from pcctrl.errors import ShapeError
+from pcctrl.envs.linear_system import LinearPlant
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
-__all__ = ["NoiseOptions"]
+__all__ = ["NoiseOptions", "Plant"]
+
+
+class Plant(Protocol):
+    """What the options need to know of an environment: `RegulationEnv` classes and `LinearPlant` have it."""
+
+    @property
+    def process_std(self) -> tuple[float, ...]:
+        """Standard deviation of each disturbance."""
+        ...
+
+    @property
+    def sensor_std(self) -> tuple[float, ...]:
+        """Standard deviation of each sensor."""
+        ...
+
+    def sample_time(self) -> float:
+        """Return the sample time in seconds."""
+        ...
 
 
 @dataclass(frozen=True)
 class NoiseOptions:
     """Colour and size of the noise in both the disturbance and the sensors."""
 
-    colour: Literal["white", "ou", "smooth"] = "smooth"
-    """white; ou (Ornstein-Uhlenbeck, rough); smooth (Gaussian autocovariance)."""
+    colour: Literal["own", "white", "ou", "smooth"] = "own"
+    """own (what the environment or model has; smooth over two samples for the MuJoCo plants); white; ou
+    (Ornstein-Uhlenbeck, rough); smooth (Gaussian autocovariance)."""
     s: float | None = None
     """Smoothness s (smooth) or correlation time tau (ou) in seconds; two samples by default."""
     floor: float = 1e-3
     """White variance of a coloured sensor relative to its coloured variance."""
-    process_std: float | None = None
-    """Marginal standard deviation of the disturbing force in N; the environment's own by default."""
+    process_std: tuple[float, ...] | None = None
+    """Marginal standard deviation of each disturbance (of the force in N); the environment's own by default."""
     sensor_std: tuple[float, ...] | None = None
     """Standard deviation of each sensor in its unit; the environment's own by default."""
     bias: tuple[float, ...] | None = None
@@ -35,44 +54,67 @@ class NoiseOptions:
     dropout: float = 0.0
     """Probability that a sample of a sensor is missing."""
     delay: float = 0.0
-    """Delay of all sensors in seconds, a whole number of samples."""
+    """Delay of all sensors in seconds, a whole number of samples; the agents are told it."""
 
-    def make(self, env_id: str, plant: type[RegulationEnv], **options: Any) -> gym.Env[Any, Any]:
-        """Return the environment ``env_id``, whose class is ``plant``, with this noise.
+    def make(self, env_id: str, plant: Plant, **options: Any) -> gym.Env[Any, Any]:
+        """Return the environment ``env_id``, which is ``plant``, with this noise.
 
         Raises:
             ShapeError, ParameterError, UnknownNameError: an option is out of range or of the wrong size.
         """
-        choose("noise.colour", self.colour, ("white", "ou", "smooth"))
-        for name, value in (("noise.s", self.s), ("noise.process-std", self.process_std)):
-            if value is not None:
-                positive(name, value)
-        positive("noise.floor", self.floor)
-        dt = plant.sample_time()
-        own = plant.sensor_std
-        sensor_std = own if self.sensor_std is None else self.sensor_std
-        if len(sensor_std) != len(own):
-            raise ShapeError(name="noise.sensor-std", expected=f"{len(own)} numbers", received=sensor_std)
-        process_std = plant.process_std if self.process_std is None else self.process_std
+        process, sensor = self._noises(plant)
+        if isinstance(plant, LinearPlant):
+            options["model"] = plant.model
         return gym.make(
             env_id,
-            process_noise=self._noise(process_std, dt, sensor=False),
-            sensor_noise=[self._noise(positive("noise.sensor-std", std), dt, sensor=True) for std in sensor_std],
+            process_noise=process,
+            sensor_noise=sensor,
             bias=0.0 if self.bias is None else self.bias,
             dropout=self.dropout,
             delay=self.delay,
             **options,
         )
 
-    def resolved(self, plant: type[RegulationEnv]) -> dict[str, Any]:
+    def resolved(self, plant: Plant) -> dict[str, Any]:
         """Return the options with every default filled in, for a configuration file."""
-        filled = {
-            "s": 2.0 * plant.sample_time() if self.s is None else self.s,
-            "process_std": plant.process_std if self.process_std is None else self.process_std,
+        filled: dict[str, Any] = {
+            "process_std": list(plant.process_std if self.process_std is None else self.process_std),
             "sensor_std": list(plant.sensor_std if self.sensor_std is None else self.sensor_std),
             "bias": [0.0] * len(plant.sensor_std) if self.bias is None else list(self.bias),
         }
-        return asdict(self) | filled
+        if self._kept(plant):
+            return asdict(self) | filled | {"floor": None}
+        colour = "smooth" if self.colour == "own" else self.colour
+        return asdict(self) | filled | {"colour": colour, "s": 2.0 * plant.sample_time() if self.s is None else self.s}
+
+    def _kept(self, plant: Plant) -> bool:
+        """Tell whether the noise is that of a linear model, untouched."""
+        if self.colour != "own" or not isinstance(plant, LinearPlant):
+            return False
+        for name, value in (("s", self.s), ("process-std", self.process_std), ("sensor-std", self.sensor_std)):
+            if value is not None:
+                expected = f"white, ou or smooth with noise.{name}: the model's own noise is kept as it is"
+                raise ParameterError(name="noise.colour", expected=expected, received="own")
+        return True
+
+    def _noises(self, plant: Plant) -> tuple[list[Noise] | None, list[Noise] | None]:
+        choose("noise.colour", self.colour, ("own", "white", "ou", "smooth"))
+        if self.s is not None:
+            positive("noise.s", self.s)
+        positive("noise.floor", self.floor)
+        if self._kept(plant):
+            return None, None
+        found: list[list[Noise]] = []
+        for name, given, own in (
+            ("noise.process-std", self.process_std, plant.process_std),
+            ("noise.sensor-std", self.sensor_std, plant.sensor_std),
+        ):
+            stds = own if given is None else given
+            if len(stds) != len(own):
+                raise ShapeError(name=name, expected=f"{len(own)} numbers", received=stds)
+            sensor = name == "noise.sensor-std"
+            found.append([self._noise(positive(name, std), plant.sample_time(), sensor=sensor) for std in stds])
+        return found[0], found[1]
 
     def _noise(self, std: float, dt: float, *, sensor: bool) -> Noise:
         if self.colour == "white":

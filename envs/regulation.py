@@ -53,7 +53,7 @@ class RegulationEnv(MujocoEnv):
     file: ClassVar[str]
     frame_skip_: ClassVar[int]
     disturbed: ClassVar[str]
-    process_std: ClassVar[float] = 1.0
+    process_std: ClassVar[tuple[float, ...]] = (1.0,)
     sensor_std: ClassVar[tuple[float, ...]]
     weight: ClassVar[tuple[float, ...]]
     action_weight: ClassVar[float] = 0.01
@@ -70,7 +70,7 @@ class RegulationEnv(MujocoEnv):
         )
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = Box(low, high, dtype=np.float64)
-        self.process_noise = self.default_noise(self.process_std) if process_noise is None else process_noise
+        self.process_noise = self.default_noise(self.process_std[0]) if process_noise is None else process_noise
         if not isinstance(self.process_noise, Noise) or not self.process_noise.is_process:
             raise ParameterError(
                 name="process_noise", expected="White(density=…) or a coloured noise", received=self.process_noise

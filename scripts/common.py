@@ -22,18 +22,23 @@ from pcctrl.evaluation import Comparison, Results, Summary, compare
 __all__ = ["build_agents", "compare_with_progress", "env_factory", "task_description"]
 
 
-def env_factory(env_id: str, noise: NoiseOptions, steps: int) -> Callable[[], gym.Env[Any, Any]]:
-    """Return a picklable function that makes the environment."""
+def env_factory(
+    env_id: str, noise: NoiseOptions, steps: int, model: Path | None = None
+) -> Callable[[], gym.Env[Any, Any]]:
+    """Return a picklable function that makes the environment, of the linear system in the file ``model``."""
     if steps < 1:
         raise ParameterError(name="steps", expected="at least 1", received=steps)
-    return functools.partial(noise.make, env_id, plant_of(env_id), max_episode_steps=steps)
+    return functools.partial(noise.make, env_id, plant_of(env_id, model), max_episode_steps=steps)
 
 
-def task_description(env_id: str, noise: NoiseOptions, steps: int, settle: int) -> dict[str, Any]:
+def task_description(
+    env_id: str, noise: NoiseOptions, steps: int, settle: int, model: Path | None = None
+) -> dict[str, Any]:
     """Return what results of this environment, noise and horizon belong to."""
-    plant = plant_of(env_id)
+    plant = plant_of(env_id, model)
     return {
         "env": env_id,
+        **({} if model is None else {"model": model.read_text(encoding="utf-8")}),
         "steps": steps,
         "settle": settle,
         "noise": noise.resolved(plant),

@@ -44,6 +44,8 @@ class Compare:
     """Samples an episode."""
     settle: int | None = None
     """First samples of an episode that are its start and scored apart; a tenth of the steps by default."""
+    model: Path | None = None
+    """TOML file of the plant, for pcctrl/LinearSystem-v0; see: LinearModel.save."""
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; agents are told or tuned on it, as the table says."""
     jobs: int = min(2, os.cpu_count() or 1)
@@ -57,11 +59,11 @@ class Compare:
             if value < 1:
                 raise ParameterError(name=name, expected="at least 1", received=value)
         settle = self.steps // 10 if self.settle is None else self.settle
-        make_env = env_factory(self.env, self.noise, self.steps)
+        make_env = env_factory(self.env, self.noise, self.steps, self.model)
         env = make_env()
         built, cards = build_agents(self.agents, env, console)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        task = task_description(self.env, self.noise, self.steps, settle)
+        task = task_description(self.env, self.noise, self.steps, settle, self.model)
         comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs, settle)
         summaries, results = compare_with_progress(comparison, self.out, console)
         model = agents.task_of(env).model
@@ -75,7 +77,8 @@ class Compare:
 
 
 def _noise_line(noise: Mapping[str, Any]) -> str:
-    line = "white noise" if noise["colour"] == "white" else f"{noise['colour']} noise of {noise['s']:g} s"
+    plain = {"white": "white noise", "own": "its own noise"}
+    line = plain.get(noise["colour"]) or f"{noise['colour']} noise of {noise['s']:g} s"
     line += f", delay {noise['delay']:g} s" if noise["delay"] else ""
     untold = [f"dropout {noise['dropout']:g}"] if noise["dropout"] else []
     untold += [f"bias {noise['bias']}"] if any(noise["bias"]) else []

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pcctrl import agents
-from pcctrl.envs import PLANTS
+from pcctrl.envs import LINEAR, PLANTS
 
 __all__ = ["List"]
 
@@ -26,6 +26,7 @@ class List:
         for env_id, plant in PLANTS.items():
             stds = ", ".join(f"{std:g}" for std in plant.sensor_std)
             table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])
+        table.add_row(LINEAR, "the model's", "its own", "Any linear model (--model FILE.toml); two masses by default.")
         console.print(table)
         table = Table("agent", "what it is", title="Agents", title_justify="left")
         for name in agents.PRESETS:

@@ -35,6 +35,8 @@ class Run:
     """Samples in the episode."""
     seed: int = 0
     """Seed of the environment: start, disturbance and sensor noise."""
+    model: Path | None = None
+    """TOML file of the plant, for pcctrl/LinearSystem-v0; see: LinearModel.save."""
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; the agent is told it."""
     out: Path = Path("out/run")
@@ -42,10 +44,10 @@ class Run:
 
     def run(self, console: Console) -> None:
         """Run and report."""
-        make_env = env_factory(self.env, self.noise, self.steps)
+        make_env = env_factory(self.env, self.noise, self.steps, self.model)
         env = make_env()
         built, cards = build_agents([self.agent], env, console)
-        task = task_description(self.env, self.noise, self.steps, 0)
+        task = task_description(self.env, self.noise, self.steps, 0, self.model)
         comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
             summaries, results = compare(comparison, self.out, fresh=True)

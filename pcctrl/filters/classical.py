@@ -111,9 +111,7 @@ class ARKalmanFilter(LinearFilter):
             raise ParameterError(name="dt", expected=f"{model.dt} (an autoregression has one clock)", received=dt)
         plain = model.white.joint(0)
         n = plain.plant
-        # The effect of a held disturbance is that of a held input.
-        held = replace(model, B=model.noise_input, D=None, inputs=None, disturbance=None, operating_point=None)
-        G = held.white.joint(0).B[:n]
+        G = model.jacobians().G
         process = [self._fit(w, model.dt) for w in model.process_noise]
         sensor = [self._fit(z, model.dt) for z in model.sensor_noise]
         density = np.array([w.density for w in model.process_noise])

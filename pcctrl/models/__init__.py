@@ -3,7 +3,18 @@
 from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import linearise
+from pcctrl.models.protocol import GenerativeModel, Jacobians
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
-__all__ = ["JointModel", "LinearModel", "Mode", "ModelReport", "Task", "delayed", "linearise"]
+__all__ = [
+    "GenerativeModel",
+    "Jacobians",
+    "JointModel",
+    "LinearModel",
+    "Mode",
+    "ModelReport",
+    "Task",
+    "delayed",
+    "linearise",
+]

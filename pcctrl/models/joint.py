@@ -9,14 +9,18 @@ and, after them, what delayed sensors have yet to show.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pcctrl.arrays import Array, frozen
 from pcctrl.errors import ModelError
-from pcctrl.linalg import spectral_radius, stationary_covariance
+from pcctrl.linalg import block_diag, block_rows, compose, discretise, spectral_radius, stationary_covariance
 
-__all__ = ["JointModel", "delayed"]
+if TYPE_CHECKING:
+    from pcctrl.models.linear import LinearModel
+
+__all__ = ["JointModel", "build_joint", "delayed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,3 +126,56 @@ def delayed(joint: JointModel, lags: tuple[int, ...]) -> JointModel:
         mean=np.concatenate([joint.mean, past]),
         lags=lags,
     )
+
+
+def build_joint(model: LinearModel, order: int) -> JointModel:
+    """Return the joint discrete model of ``model`` with every coloured noise as a chain of ``order`` + 1 states."""
+    n, p = model.B.shape
+    process = [w.chain(order) for w in model.process_noise]
+    sensor = [z.chain(order) for z in model.sensor_noise]
+    readout = model.noise_input @ block_rows(*(c.H for c in process))
+    rates = np.zeros(0) if model.disturbance is None else np.asarray(model.disturbance)
+    # A random walk is a chain of its own: no drift, driven at its rate, and it enters as the inputs do.
+    walks, walk_input = len(rates), model.B if len(rates) else np.zeros((n, 0))
+    q = readout.shape[1]
+    coupled = slice(n, n + q + walks)
+    A_chain = block_diag(*(c.A for c in process), np.zeros((walks, walks)), *(c.A for c in sensor))
+    Q_chain = block_diag(*(c.Q for c in process), np.diag(rates**2), *(c.Q for c in sensor))
+    size = n + len(A_chain)
+    white = model.noise_input * np.array([w.density for w in model.process_noise])
+
+    A, B, Q = np.zeros((size, size)), np.zeros((size, p)), np.zeros((size, size))
+    A[:n, :n], A[:n, coupled], B[:n] = model.A, np.hstack([readout, walk_input]), model.B
+    if model.substeps is None:
+        A[n:, n:] = A_chain
+        Q[:n, :n], Q[n:, n:] = white @ white.T, Q_chain
+        F, B, Q = discretise(A, B, Q, model.dt)
+    else:
+        h = model.dt / model.substeps
+        A[n:, n:], _, Q[n:, n:] = discretise(A_chain, np.zeros((size - n, 0)), Q_chain, h)
+        Q[:n, :n] = white @ white.T / h
+        F, B, Q = compose(A, B, Q, model.substeps)
+
+    C = np.hstack([model.C, np.zeros((len(model.C), q + walks)), block_rows(*(c.H for c in sensor))])
+    state, u, y = model.operating_point  # type: ignore[misc]
+    D = np.asarray(model.D)
+    mean = np.concatenate([state, np.zeros(size - n)])
+    lags = (0,) * len(model.C) if model.delay is None else np.rint(np.asarray(model.delay) / model.dt).astype(int)
+    undelayed = JointModel(
+        F=F,
+        B=B,
+        Q=Q,
+        C=C,
+        D=D,
+        R=np.array([z.sensor_floor for z in model.sensor_noise]),
+        offset=mean - F @ mean - B @ u,
+        sensor_offset=y - C @ mean - D @ u,
+        mean=mean,
+        input=u,
+        plant=n,
+        process=q,
+        disturbances=walks,
+        lags=(0,) * len(model.C),
+        prior=model.prior,
+    )
+    return delayed(undelayed, tuple(int(lag) for lag in lags))

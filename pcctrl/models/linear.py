@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.linalg import block_diag, block_rows, compose, discretise
-from pcctrl.models.joint import JointModel, delayed
+from pcctrl.linalg import compose, discretise
+from pcctrl.models.joint import JointModel, build_joint
+from pcctrl.models.protocol import Jacobians
 from pcctrl.models.report import ModelReport, report
 from pcctrl.models.storage import read_model, write_model
 from pcctrl.noise import Noise
@@ -157,7 +158,7 @@ class LinearModel:
     def joint(self, order: int) -> JointModel:
         """Return the joint discrete model with every coloured noise as a chain of ``order`` + 1 states."""
         if order not in self._joints:
-            self._joints[order] = self._build_joint(order)
+            self._joints[order] = build_joint(self, order)
         return self._joints[order]
 
     def resampled(self, dt: float) -> LinearModel:
@@ -192,6 +193,49 @@ class LinearModel:
         h = self.dt / self.substeps
         return (self.A - np.eye(len(self.A))) / h, self.B / h, G / h
 
+    def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
+        """Return the state (..., n) one sample after x (..., n), with the input u (..., p) held, and forces w (..., q).
+
+        Args:
+            x: state.
+            u: input.
+            w: process noise, held over the sample like the input; none by default.
+        """
+        state, rest, _ = self.operating_point  # type: ignore[misc]
+        F, B, G = self.jacobians()[:3]
+        ahead = state + (np.asarray(x) - state) @ F.T + (np.asarray(u) - rest) @ B.T
+        return ahead if w is None else ahead + np.asarray(w) @ G.T
+
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None) -> Array:
+        """Return what the sensors (..., m) read of a state x (..., n) under u (..., p), without noise or delay.
+
+        Args:
+            x: state.
+            u: the input still held when the sample is taken; the operating one by default.
+        """
+        state, rest, reading = self.operating_point  # type: ignore[misc]
+        y = reading + (np.asarray(x) - state) @ np.asarray(self.C).T
+        return y if u is None else y + (np.asarray(u) - rest) @ np.asarray(self.D).T
+
+    def jacobians(self, x: ArrayLike | None = None, u: ArrayLike | None = None) -> Jacobians:  # noqa: ARG002
+        """Return the derivatives of `transition` and `readout`, which are the same at every x and u.
+
+        Args:
+            x: without meaning here.
+            u: without meaning here.
+        """
+        return self._jacobians
+
+    @cached_property
+    def _jacobians(self) -> Jacobians:
+        n, p = self.B.shape
+        inputs = np.hstack([self.B, self.noise_input])
+        if self.substeps is None:
+            F, held, _ = discretise(self.A, inputs, np.zeros((n, n)), self.dt)
+        else:
+            F, held, _ = compose(self.A, inputs, np.zeros((n, n)), self.substeps)
+        return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D))
+
     def _walk_rates(self, p: int) -> Array | None:
         if self.disturbance is None:
             return None
@@ -209,57 +253,6 @@ class LinearModel:
             expected = f"whole samples of {self.dt:g} s, from 0 to {_LONGEST:g}"
             raise ParameterError(name="delay", expected=expected, received=self.delay)
         return delays
-
-    def _build_joint(self, order: int) -> JointModel:
-        n, p = self.B.shape
-        process = [w.chain(order) for w in self.process_noise]
-        sensor = [z.chain(order) for z in self.sensor_noise]
-        readout = self.noise_input @ block_rows(*(c.H for c in process))
-        rates = np.zeros(0) if self.disturbance is None else np.asarray(self.disturbance)
-        # A random walk is a chain of its own: no drift, driven at its rate, and it enters as the inputs do.
-        walks, walk_input = len(rates), self.B if len(rates) else np.zeros((n, 0))
-        q = readout.shape[1]
-        coupled = slice(n, n + q + walks)
-        A_chain = block_diag(*(c.A for c in process), np.zeros((walks, walks)), *(c.A for c in sensor))
-        Q_chain = block_diag(*(c.Q for c in process), np.diag(rates**2), *(c.Q for c in sensor))
-        size = n + len(A_chain)
-        white = self.noise_input * np.array([w.density for w in self.process_noise])
-
-        A, B, Q = np.zeros((size, size)), np.zeros((size, p)), np.zeros((size, size))
-        A[:n, :n], A[:n, coupled], B[:n] = self.A, np.hstack([readout, walk_input]), self.B
-        if self.substeps is None:
-            A[n:, n:] = A_chain
-            Q[:n, :n], Q[n:, n:] = white @ white.T, Q_chain
-            F, B, Q = discretise(A, B, Q, self.dt)
-        else:
-            h = self.dt / self.substeps
-            A[n:, n:], _, Q[n:, n:] = discretise(A_chain, np.zeros((size - n, 0)), Q_chain, h)
-            Q[:n, :n] = white @ white.T / h
-            F, B, Q = compose(A, B, Q, self.substeps)
-
-        C = np.hstack([self.C, np.zeros((len(self.C), q + walks)), block_rows(*(c.H for c in sensor))])
-        state, u, y = self.operating_point  # type: ignore[misc]
-        D = np.asarray(self.D)
-        mean = np.concatenate([state, np.zeros(size - n)])
-        lags = (0,) * len(self.C) if self.delay is None else np.rint(np.asarray(self.delay) / self.dt).astype(int)
-        undelayed = JointModel(
-            F=F,
-            B=B,
-            Q=Q,
-            C=C,
-            D=D,
-            R=np.array([z.sensor_floor for z in self.sensor_noise]),
-            offset=mean - F @ mean - B @ u,
-            sensor_offset=y - C @ mean - D @ u,
-            mean=mean,
-            input=u,
-            plant=n,
-            process=q,
-            disturbances=walks,
-            lags=(0,) * len(self.C),
-            prior=self.prior,
-        )
-        return delayed(undelayed, tuple(int(lag) for lag in lags))
 
 
 def _noises(name: str, noises: Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:

@@ -13,12 +13,12 @@ import pytest
 from contracts import check_endings, check_environment
 from gymnasium.utils.env_checker import check_env
 
-from pcctrl.envs import PLANTS, CartPoleEnv, MassSpringDamperEnv, NoiseOptions, Sensors
+from pcctrl.envs import LINEAR, PLANTS, CartPoleEnv, MassSpringDamperEnv, NoiseOptions, Sensors
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.noise import Drift, Freeze, Outliers, Quantisation, Smooth, White
 
 
-@pytest.mark.parametrize("env_id", PLANTS)
+@pytest.mark.parametrize("env_id", [*PLANTS, LINEAR])
 def test_contract(env_id: str) -> None:
     check_environment(lambda: gym.make(env_id))
     check_endings(lambda: gym.make(env_id, max_episode_steps=25), 25, 20.0 if "CartPole" in env_id else None)
@@ -65,7 +65,7 @@ def test_negative_control_broken_environments_fail_the_contract(broken: type[_Br
         check_environment(lambda: broken(gym.make("pcctrl/CartPole-v0")))
 
 
-@pytest.mark.parametrize("env_id", PLANTS)
+@pytest.mark.parametrize("env_id", [*PLANTS, LINEAR])
 @pytest.mark.parametrize("raw", [True, False])
 def test_gymnasium_accepts_it(env_id: str, raw: bool) -> None:
     env = gym.make(env_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pcctrl.envs import two_masses
 from pcctrl.scripts.main import main
 
 
@@ -53,9 +54,20 @@ def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.Captur
     assert "6 of 6 episodes found finished" in capsys.readouterr().out
 
 
+def test_run_takes_a_model_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_masses().save(tmp_path / "plant.toml")
+    command = ["run", "pcctrl/LinearSystem-v0", "--model", str(tmp_path / "plant.toml"), "--steps", "30"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert "completed" in capsys.readouterr().out
+    assert "position_1" in json.loads((tmp_path / "out" / "config.json").read_text())["task"]["model"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
+        (["run", "pcctrl/CartPole-v0", "--model", "plant.toml"], ["model", "LinearSystem"]),
+        (["run", "pcctrl/LinearSystem-v0", "--model", "none.toml"], ["none.toml"]),
+        (["run", "pcctrl/LinearSystem-v0", "--noise.s", "0.1"], ["noise.colour"]),
         (["compare", "pcctrl/Nothing-v0"], ["env", "pcctrl/CartPole-v0", "Nothing"]),
         (["compare", "pcctrl/CartPole-v0", "--agents", "aif", "mpx"], ["agents", "lqg-tuned", "mpx"]),
         (["compare", "pcctrl/CartPole-v0", "--agents", "aif", "aif"], ["agents", "different"]),
