@@ -1,5 +1,6 @@
 """Evaluation: rollouts, metrics, paired statistics, result files and exact performance of linear loops."""
 
+from pcctrl.evaluation.batch import Episodes, simulate
 from pcctrl.evaluation.compare import Comparison, compare, versions
 from pcctrl.evaluation.exact import Compensator, closed_loop_cost, fold, fold_pid, fold_reflex
 from pcctrl.evaluation.limit import SampleCovariance, impulse_response, sample_covariance
@@ -11,6 +12,7 @@ __all__ = [
     "Comparison",
     "Compensator",
     "Episode",
+    "Episodes",
     "Interval",
     "Policy",
     "Results",
@@ -27,6 +29,7 @@ __all__ = [
     "rollout",
     "sample_covariance",
     "score",
+    "simulate",
     "summarise",
     "versions",
 ]
