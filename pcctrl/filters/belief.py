@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,7 @@ class Belief:
         return np.broadcast_to(np.sqrt(variance), self.state.shape)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Info:
+class Info(NamedTuple):
     """What one sample said. Everything beyond the innovation is computed when asked for.
 
     Args:
