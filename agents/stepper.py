@@ -1,4 +1,4 @@
-"""An agent for real time: one matrix-vector product a sample, nothing allocated."""
+"""An agent for real time: one matrix-vector product a sample, no array allocated."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pcctrl.agents.agent import Agent
 
 __all__ = ["Stepper"]
+
+_LOST = 1e50
 
 
 class Stepper:
@@ -55,6 +57,8 @@ class Stepper:
         self._matrix = np.ascontiguousarray(np.vstack([update, action]))
         self._filter, self._gain, self._agent = filter_, L, agent
         self._low, self._high = agent.limits
+        # Floats: for a robot's few actuators a loop over them costs half of two calls into NumPy.
+        self._limits = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
         self._in, self._out = np.zeros(N + m + p + 1), np.zeros(N + p)
         self._in_mean, self._in_y, self._in_u = self._in[:N], self._in[N : N + m], self._in[N + m : -1]
         self._out_mean, self._out_u = self._out[:N], self._out[N:]
@@ -66,7 +70,6 @@ class Stepper:
         """Forget all: the next sample is the first."""
         self._first = True
         self._doubt: Belief | None = None
-        self._held = np.zeros_like(self._low)
 
     @property
     def mean(self) -> Array:
@@ -84,18 +87,18 @@ class Stepper:
         if self._first or self._doubt is not None:
             self._slowly(y, u_applied, out)
             return
-        self._in_y[:] = y
-        self._in_u[:] = u_applied
+        self._in_y[...] = y
+        self._in_u[...] = u_applied
         self._dot(self._in, self._out)
-        last = self._out[-1]
-        # What is not finite in y is not finite in every output.
-        if last - last != 0.0:
+        actions = self._out_u.tolist()
+        # What is not finite in y is not finite in every output, and a belief as large as this the filter would reset.
+        if not abs(actions[-1]) < _LOST:
             self._slowly(y, u_applied, out)
             return
-        self._in_mean[:] = self._out_mean
-        np.maximum(self._out_u, self._low, out=out)
-        np.minimum(out, self._high, out=out)
-        self._held[:] = out
+        self._in_mean[...] = self._out_mean
+        for i, (low, high) in enumerate(self._limits):
+            u = actions[i]
+            out[i] = low if u < low else high if u > high else u
 
     def _slowly(self, y: Array, u_applied: Array, out: Array) -> None:
         """Step with the agent's filter: at the first sample, and while its covariance is not the steady one."""
@@ -114,7 +117,5 @@ class Stepper:
         self._in_mean[:] = belief.mean
         joint = filter_.joint
         u = joint.input - self._gain @ (belief.mean - joint.mean)
+        # Finite, as the filter's belief always is.
         np.minimum(np.maximum(u, self._low), self._high, out=out)
-        if not np.isfinite(out).all():
-            out[:] = self._held
-        self._held[:] = out

@@ -23,6 +23,8 @@ __all__ = [
     "non_negative",
     "per_item",
     "positive",
+    "times",
+    "vectors",
     "whole",
 ]
 
@@ -146,6 +148,22 @@ def as_floats(name: str, value: ArrayLike, expected: str) -> Array:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ShapeError(name=name, expected=expected, received=f"{type(value).__name__} {value!r:.60}") from None
+
+
+def vectors(name: str, value: ArrayLike, size: int) -> Array:
+    """Return ``value`` as float64 vectors (..., size), NaN allowed; raise `ShapeError` if it is anything else."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(name, f"(..., {size})", f"{type(value).__name__} {value!r:.60}") from None
+    if array.ndim == 0 or array.shape[-1] != size:
+        raise ShapeError(name, f"(..., {size})", f"shape {array.shape}")
+    return array
+
+
+def times(A: Array, x: Array) -> Array:
+    """Return A x (..., k) for a matrix A (k, n) and vectors x (..., n); for one vector `dot` costs half of ``@``."""
+    return A.dot(x) if x.ndim == 1 else x @ A.T
 
 
 def _number(name: str, value: float, expected: str) -> float:

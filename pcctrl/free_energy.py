@@ -16,9 +16,10 @@ sum over time is the path free energy by which noise is learned. Everything is c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dgemv, dger
 
 from pcctrl.arrays import Array
 
@@ -27,8 +28,7 @@ __all__ = ["Correction", "correct", "curvature", "distance", "gradient", "minimu
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Correction:
+class Correction(NamedTuple):
     r"""What minimising the free energy does to a Gaussian prior; N states, m sensors, any leading batch dimensions.
 
     The sensors are taken one by one: the innovation that the i-th still has after those before it is row i of the unit
@@ -71,9 +71,9 @@ def correct(P: Array, C: Array, R: Array) -> Correction:
     Each is Joseph's form, :math:`(I - kc)P(I - kc)^\top + kRk^\top`, which stays symmetric and positive semi-definite.
     """
     m, N = C.shape[-2:]
-    batch = np.broadcast_shapes(P.shape[:-2], C.shape[:-2], R.shape[:-1])
-    if not batch:
+    if P.ndim == 2 and C.ndim == 2 and R.ndim == 1:
         return _correct_one(P, C, R)
+    batch = np.broadcast_shapes(P.shape[:-2], C.shape[:-2], R.shape[:-1])
     R = np.broadcast_to(R, (*batch, m))
     M, gains = np.zeros((*batch, m, m)), np.zeros((*batch, N, m))
     variances, posterior = np.empty((*batch, m)), P
@@ -94,20 +94,31 @@ def correct(P: Array, C: Array, R: Array) -> Correction:
 
 
 def _correct_one(P: Array, C: Array, R: Array) -> Correction:
-    """Do the same for one belief, in the fewest calls: here a call costs more than its arithmetic."""
+    """Do the same for one belief, in the fewest calls: here a call costs more than its arithmetic.
+
+    BLAS takes an outer product off a matrix in place, where NumPy makes two more of that size. It wants columns first:
+    P goes in as its transpose, which is itself.
+    """
     m, N = C.shape
-    M, gains, variances = np.eye(m), np.empty((N, m)), np.empty(m)
+    M, gains, variances = np.zeros((m, m)), np.empty((m, N)), np.empty(m)
+    P = P.copy().T
     for i in range(m):
         c, r = C[i], R[i]
         Pc = P.dot(c)
         v = c.dot(Pc) + r
         k = Pc / v
-        half = P - k[:, None] * Pc
-        P = half - (half.dot(c) - r * k)[:, None] * k
+        # The last argument of dger: in place. half = P - k (Pc)', rest = half c - r k, P = half - rest k'.
+        half = dger(-1.0, k, Pc, 1, 1, P, 1, 1, 1)
+        rest = dgemv(1.0, half, c, -r, k)
+        P = dger(-1.0, rest, k, 1, 1, half, 1, 1, 1)
         if i:
-            M[i, :i] = -c.dot(gains[:, :i]).dot(M[:i, :i])
-        gains[:, i], variances[i] = k, v
-    return Correction(gains.dot(M) if m > 1 else gains, 0.5 * (P + P.T), M, variances)
+            M[i] = -gains[:i].dot(c).dot(M[:i])
+        M[i, i] = 1.0
+        gains[i], variances[i] = k, v
+    # Adding what lies alike in memory takes half the time, the copy included.
+    covariance = P.T + P.copy("C")
+    covariance *= 0.5
+    return Correction(gains.T.dot(M), covariance, M, variances)
 
 
 def value(way: Array, innovation: Array, C: Array, R: Array, prior_precision: Array) -> Array:

@@ -59,7 +59,7 @@ def simulate(
 ) -> Episodes:
     """Run ``policy`` on ``batch`` realisations of ``truth`` from rest, noise chains stationary.
 
-    The noise depends on the seed alone, whatever the policy, ``spoil`` and ``push`` do: they have a source of their own.
+    The noise depends on the seed alone, whatever the policy, ``spoil`` and ``push`` do: these have their own source.
 
     Args:
         truth: the joint model that the loop really runs on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,7 @@ class Belief:
         return np.broadcast_to(np.sqrt(variance), self.state.shape)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Info:
+class Info(NamedTuple):
     """What one sample said. Everything beyond the innovation is computed when asked for.
 
     Args:
@@ -77,6 +77,7 @@ class Info:
         streak: how many samples running each sensor has been surprising (..., m), None if that is not watched.
         iterations: steps of descent on the free energy.
         residual: distance of the mean from the minimum, in posterior standard deviations, the largest of the batch.
+        patience: how many samples running a surprising sensor is doubted.
     """
 
     innovation: Array
@@ -86,6 +87,7 @@ class Info:
     streak: NDArray[np.int64] | None = None
     iterations: int = 1
     residual: float = 0.0
+    patience: int = PATIENCE
 
     @property
     def innovation_covariance(self) -> Array:
@@ -111,7 +113,7 @@ class Info:
         status = np.full(self.innovation.shape[:-1], int(Status.OK))
         if self.streak is not None:
             status = np.where((self.streak > 0).any(axis=-1), int(Status.OUTLIER), status)
-            status = np.where((self.streak > PATIENCE).any(axis=-1), int(Status.SURPRISE), status)
+            status = np.where((self.streak > self.patience).any(axis=-1), int(Status.SURPRISE), status)
         if self.present is not None:
             partial = ~self.present.all(axis=-1) & (status == Status.OK)
             status = np.where(partial, int(Status.PARTIAL), status)

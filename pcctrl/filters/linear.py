@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, as_floats, choose, frozen
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times, vectors
+from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
 from pcctrl.filters.recording import run, smooth
 from pcctrl.free_energy import Correction, correct
@@ -44,6 +44,7 @@ class LinearFilter(abc.ABC):
     model: LinearModel
     precision: Literal["steady", "carried"]
     outlier_threshold: float | None = None
+    outlier_patience: int = PATIENCE
 
     def __post_init__(self) -> None:
         choose("precision", self.precision, ("steady", "carried"))
@@ -79,6 +80,17 @@ class LinearFilter(abc.ABC):
         if joint.prior is None:
             return frozen(joint.stationary()) if joint.is_stable() else self.steady_prior
         return frozen(self._start(joint.prior))
+
+    @cached_property
+    def _most(self) -> float:
+        """Variance from which a belief is lost."""
+        return _LOST * max(1.0, float(self._prior.max()))
+
+    @cached_property
+    def _affine(self) -> bool:
+        """Whether constants drive the state, or sensors read more than it: most models spare a step these terms."""
+        joint = self.joint
+        return bool(joint.offset.any() or joint.D.any() or joint.sensor_offset.any())
 
     def _start(self, plant: Array) -> Array:
         """Return the joint prior of a covariance (n, n) of the plant; chains are stationary, random walks steady."""
@@ -132,14 +144,18 @@ class LinearFilter(abc.ABC):
             dt: seconds since then, if not the model's sample time.
         """
         joint = self.joint if dt is None or dt == self.model.dt else self._resampled(dt)
-        mean = belief.mean @ joint.F.T + joint.offset
-        u = joint.input if u is None else as_floats("u", u, f"(..., {len(joint.input)})")
-        if u.shape[-1:] != joint.input.shape:
-            raise ShapeError(name="u", expected=f"(..., {len(joint.input)})", received=f"shape {u.shape}")
-        mean += u @ joint.B.T
+        if not float(np.vdot(belief.covariance, belief.covariance)) < _ABSURD**2:
+            return belief  # it knows nothing; before it overflows it stands still, and the next update resets it
+        mean = times(joint.F, belief.mean)
+        u = joint.input if u is None else vectors("u", u, len(joint.input))
+        mean += times(joint.B, u)
+        if self._affine:
+            mean += joint.offset
         if joint is self.joint and belief.covariance is self.steady.covariance:
             return Belief(mean, self.steady_prior, u, belief.plant, belief.streak)
-        P = joint.F @ belief.covariance @ joint.F.T + joint.Q
+        P = belief.covariance
+        P = joint.F.dot(P).dot(joint.F.T) if P.ndim == 2 else joint.F @ P @ joint.F.T
+        P += joint.Q
         return Belief(mean, P, u, belief.plant, belief.streak)
 
     def _resampled(self, dt: float) -> JointModel:
@@ -160,10 +176,10 @@ class LinearFilter(abc.ABC):
             UnknownNameError: no sensor has that name.
         """
         joint = self.joint
-        y = as_floats("y", y, f"(..., {len(joint.R)})") if sensors is None else self._spread(y, sensors)
-        if y.shape[-1:] != joint.R.shape:
-            raise ShapeError(name="y", expected=f"(..., {len(joint.R)})", received=f"shape {y.shape}")
-        innovation = y - (belief.mean @ joint.C.T + belief.input @ joint.D.T + joint.sensor_offset)
+        y = vectors("y", y, len(joint.R)) if sensors is None else self._spread(y, sensors)
+        innovation = y - times(joint.C, belief.mean)
+        if self._affine:
+            innovation = innovation - (times(joint.D, belief.input) + joint.sensor_offset)
         present: NDArray[np.bool_] | None = None
         # One product tells whether all is finite: squares do not cancel.
         if not float(np.vdot(innovation, innovation)) < _ABSURD:
@@ -178,7 +194,7 @@ class LinearFilter(abc.ABC):
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        info = Info(innovation, present, correction, reset, streak, iterations, residual)
+        info = Info(innovation, present, correction, reset, streak, iterations, residual, self.outlier_patience)
         return Belief(mean, covariance, belief.input, belief.plant, streak), info
 
     def step(
@@ -219,9 +235,7 @@ class LinearFilter(abc.ABC):
         """Return the readings of some sensors as readings of all, NaN for the others."""
         known = list(self.model.sensors or ())
         index = [known.index(choose("sensors", name, known)) for name in sensors]
-        some = as_floats("y", y, f"(..., {len(index)})")
-        if some.shape[-1:] != (len(index),):
-            raise ShapeError(name="y", expected=f"(..., {len(index)})", received=f"shape {some.shape}")
+        some = vectors("y", y, len(index))
         whole_y = np.full((*some.shape[:-1], len(known)), np.nan)
         whole_y[..., index] = some
         return whole_y
@@ -238,7 +252,7 @@ class LinearFilter(abc.ABC):
             hit = innovation**2 > self.outlier_threshold * (spread + R)
             streak = np.where(hit, 1 if streak is None else streak + 1, 0)
             if hit.any():
-                doubted = hit & (streak <= PATIENCE)
+                doubted = hit & (streak <= self.outlier_patience)
                 R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
                 return correct(P, C, R), streak
         if present is None and P is self.steady_prior:
@@ -247,8 +261,8 @@ class LinearFilter(abc.ABC):
 
     def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:
         """Return how far the mean moves, in how many steps, and how far from the minimum it ends."""
-        if correction is self.steady:
-            return innovation @ correction.gain.T, 1, 0.0
+        if correction.gain.ndim == 2:
+            return times(correction.gain, innovation), 1, 0.0
         return (correction.gain @ innovation[..., None])[..., 0], 1, 0.0
 
     def _settle(self, covariance: Array) -> Array:
@@ -263,12 +277,12 @@ class LinearFilter(abc.ABC):
 
     def _lost(self, mean: Array, covariance: Array) -> NDArray[np.bool_] | None:
         """Tell which members of the batch are no longer finite, or None for none."""
-        fine = float(np.vdot(mean, mean)) < _ABSURD
-        if covariance is not self.steady.covariance:
-            variance = np.diagonal(covariance, axis1=-2, axis2=-1)
-            fine = fine and bool(variance.max() < _LOST * max(1.0, self._prior.max()))
-        if fine:
+        # No variance is above the limit where all entries together are not.
+        limit = self._most
+        if float(np.vdot(mean, mean)) < _ABSURD and (
+            covariance is self.steady.covariance or float(np.vdot(covariance, covariance)) < limit**2
+        ):
             return None
-        limit = _LOST * max(1.0, self._prior.max())
-        wide = ~(np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) < limit)
-        return np.asarray(wide | ~(np.abs(mean).max(axis=-1) < _ABSURD))
+        lost = ~(np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) < limit)
+        lost = lost | ~(np.abs(mean).max(axis=-1) < _ABSURD)
+        return np.asarray(lost) if lost.any() else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
+from pcctrl.filters.belief import PATIENCE
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.free_energy import Correction, curvature, distance
 
@@ -42,7 +43,9 @@ class PCFilter(LinearFilter):
         tolerance: descent ends when the mean is within so many posterior standard deviations of the minimum.
         rate: κ·dt of a ``"natural"`` iteration.
         outlier_threshold: a sensor whose squared innovation exceeds so many times its variance (12 is usual) is given
-            less precision, for at most three samples running, then believed (`Status.SURPRISE`). None for no such rule.
+            less precision, for at most ``outlier_patience`` samples, then believed (`Status.SURPRISE`). None for
+            no such rule.
+        outlier_patience: samples. Without this cap a push of the robot is disbelieved for ever, and the loop lost.
 
     Raises:
         ModelError: the model is undetectable.
@@ -58,6 +61,7 @@ class PCFilter(LinearFilter):
     tolerance: float = 0.0
     rate: float = 3.0
     outlier_threshold: float | None = None
+    outlier_patience: int = PATIENCE
 
     def __post_init__(self) -> None:
         choose("scheme", self.scheme, ("newton", "natural", "gradient"))
@@ -67,6 +71,7 @@ class PCFilter(LinearFilter):
         positive("rate", self.rate)
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
+        whole("outlier_patience", self.outlier_patience)
         super().__post_init__()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,16 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.filters.belief import Belief, Estimate, Status
+from pcctrl.filters.belief import Belief, Estimate
 from pcctrl.free_energy import minimum
 
 if TYPE_CHECKING:
     from pcctrl.filters.linear import LinearFilter
 
 __all__ = ["check_recording", "run", "smooth"]
+
+# Numbers in a block of samples that are filtered together: two megabytes.
+_BLOCK = 2**18
 
 
 def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array) -> tuple[Array, Array]:
@@ -44,7 +48,7 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
     """Return the estimate of a recording; see `LinearFilter.run`.
 
     Until the gain is steady, and around missing or doubted samples, this is `LinearFilter.step`; on finite stretches
-    with a steady gain it is one matrix-vector product a sample.
+    with a steady gain it is one product a sample.
     """
     joint = filter_.joint
     y, u = check_recording(y, u, len(joint.R), joint.input)
@@ -54,16 +58,8 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
         raise ShapeError(name="u", expected=f"the batch of y, {y.shape[:-2]}", received=u.shape[:-2]) from None
     y = np.broadcast_to(y, (*batch, *y.shape[-2:]))
     n, m = joint.plant, len(joint.R)
-    out = Estimate(
-        mean=np.empty((*batch, T, n)),
-        std=np.empty((*batch, T, n)),
-        innovation=np.empty((*batch, T, m)),
-        innovation_std=np.empty((*batch, T, m)),
-        nis=np.empty((*batch, T)),
-        free_energy=np.empty((*batch, T)),
-        status=np.zeros((*batch, T), dtype=np.int64),
-    )
-    whole = np.isfinite(y).all(axis=(*range(y.ndim - 2), -1))
+    out = _unwritten(batch, T, n, m)
+    whole = np.isfinite(y).reshape(-1, T * m).all(axis=0).reshape(T, m).all(axis=1)
     belief, k = filter_.init(batch) if prior is None else prior, 0
     while k < T:
         if k > 0 and belief.covariance is filter_.steady.covariance and whole[k] and filter_.is_plain:
@@ -83,39 +79,69 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
 
 
 def _steady_stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: slice, out: Estimate) -> Belief:
-    """Filter finite samples with the steady gain: μ_k = (I − KC)(F μ_{k−1} + B u_{k−1} + b) + K (y_k − …)."""
-    joint, steady = filter_.joint, filter_.steady
-    keep = np.eye(joint.size) - steady.gain @ joint.C
-    held = u[..., where.start - 1 : where.stop - 1, :]
-    sensed = y[..., where, :] - held @ joint.D.T - joint.sensor_offset
-    drive = sensed @ steady.gain.T + (held @ joint.B.T + joint.offset) @ keep.T
-    means = np.broadcast_to(drive, (*y.shape[:-2], *drive.shape[-2:])).copy()
-    advance = np.ascontiguousarray((keep @ joint.F).T)
-    previous = belief.mean
-    with np.errstate(over="ignore", invalid="ignore"):
-        if means.ndim == 2:
-            product, dot = np.empty(joint.size), np.dot
-            for row in means:
-                dot(previous, advance, product)
-                row += product
-                previous = row
-        else:
-            for j in range(means.shape[-2]):
-                means[..., j, :] += previous @ advance
-                previous = means[..., j, :]
-    before = np.concatenate([belief.mean[..., None, :], means[..., :-1, :]], axis=-2)
-    expected = before @ (joint.C @ joint.F).T + (held @ joint.B.T + joint.offset) @ joint.C.T
-    innovation = sensed - expected
-    out.mean[..., where, :] = means[..., : joint.plant]
-    out.std[..., where, :] = np.sqrt(np.diagonal(steady.covariance)[: joint.plant])
-    out.innovation[..., where, :] = innovation
+    r"""Filter finite samples with the steady gain: :math:`(\epsilon_k, \mu_k) = M\,(\mu_{k-1}, u_{k-1}, y_k)`.
+
+    Time leads and the batch trails, so that each product lands where the next begins; a block of samples fits a cache.
+    All is relative to the operating point, which leaves no constants.
+    """
+    joint, steady, batch = filter_.joint, filter_.steady, y.shape[:-2]
+    N, n, m, p = joint.size, joint.plant, len(joint.R), len(joint.input)
+    read = np.hstack([-joint.C @ joint.F, -joint.C @ joint.B - joint.D, np.eye(m)])
+    M = np.vstack([read, np.hstack([joint.F, joint.B, np.zeros((N, m))]) + steady.gain @ read])
+    whiten = steady.triangle / np.sqrt(steady.variances)[:, None]
+    held = np.broadcast_to(u, (*batch, *u.shape[-2:]))
+    across = (-1, *(1 for _ in batch))
+    u_rest = joint.input.reshape(across)
+    y_rest = (joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset).reshape(across)
+    at_least = minimum(np.zeros(()), steady, m)
+
+    # In a row of the block: the innovation and mean of one sample, the input since then, and the next sample.
+    rows, members = m + N + p + m, math.prod(batch)
+    size = min(max(1, _BLOCK // max(1, rows * members)), where.stop - where.start)
+    block = np.empty((size + 1, rows, *batch))
+    flat, means, inputs, samples = (
+        block.reshape(size + 1, rows, members),
+        *np.split(block, [m, m + N, m + N + p], 1)[1:],
+    )
+    means[0] = np.moveaxis(belief.mean - joint.mean, -1, 0)
+    for start in range(where.start, where.stop, size):
+        now = slice(start, min(start + size, where.stop))
+        count = now.stop - start
+        np.subtract(_time_first(held[..., start - 1 : now.stop - 1, :]), u_rest, out=inputs[:count])
+        np.subtract(_time_first(y[..., now, :]), y_rest, out=samples[:count])
+        for here, there in zip(flat[:count, m:], flat[1 : count + 1, : m + N], strict=True):
+            M.dot(here, there)
+        innovation = block[1 : count + 1, :m]
+        _time_first(out.innovation[..., now, :])[...] = innovation
+        white = whiten.dot(innovation.swapaxes(0, 1).reshape(m, -1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            nis = np.square(white, out=white).sum(axis=0).reshape(count, *batch)
+            np.add(means[1 : count + 1, :n], joint.mean[:n].reshape(across), out=_time_first(out.mean[..., now, :]))
+            np.moveaxis(out.nis[..., now], -1, 0)[...] = nis
+            np.add(0.5 * nis, at_least, out=np.moveaxis(out.free_energy[..., now], -1, 0))
+        means[0] = means[count]
+    out.std[..., where, :] = np.sqrt(np.diagonal(steady.covariance)[:n])
     out.innovation_std[..., where, :] = np.sqrt(np.diagonal(steady.innovation_covariance))
-    nis = np.einsum("...i,ij,...j->...", innovation, steady.innovation_precision, innovation)
-    out.nis[..., where] = nis
-    out.free_energy[..., where] = minimum(nis, steady, innovation.shape[-1])
-    out.status[..., where] = int(Status.OK)
-    last = np.broadcast_to(held[..., -1, :], (*means.shape[:-2], held.shape[-1]))
-    return Belief(previous.copy(), steady.covariance, last, joint.plant, belief.streak)
+    mean = np.moveaxis(means[0], 0, -1) + joint.mean
+    return Belief(mean, steady.covariance, held[..., where.stop - 2, :], n, belief.streak)
+
+
+def _unwritten(batch: tuple[int, ...], T: int, n: int, m: int) -> Estimate:
+    """Return an estimate to be written: in memory one block, time first and the batch together, as it is computed.
+
+    Of one block the system gives large pages; what it takes to give small ones is more than the filtering.
+    """
+    block = np.empty((T, 2 * (n + m + 1), *batch))
+    mean, std, innovation, innovation_std, nis, free_energy = (
+        np.moveaxis(part, (0, 1), (-2, -1)) for part in np.split(block, np.cumsum([n, n, m, m, 1]), axis=1)
+    )
+    status = np.zeros((*batch, T), dtype=np.int64)
+    return Estimate(mean, std, innovation, innovation_std, nis[..., 0], free_energy[..., 0], status)
+
+
+def _time_first(recording: Array) -> Array:
+    """Return a view (T, m, ...) of a recording (..., T, m)."""
+    return np.moveaxis(recording, (-2, -1), (0, 1))
 
 
 def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:

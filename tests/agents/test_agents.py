@@ -156,6 +156,20 @@ def test_stepper_is_the_agent_with_a_steady_gain(noise: float) -> None:
     np.testing.assert_allclose(out, 0.0, atol=1e-12)
 
 
+def test_stepper_acts_within_limits_on_any_data(task: Task) -> None:
+    stepper, out = agents.make("aif", task).compile(), np.empty(1)
+    rng = np.random.default_rng(0)
+    for _ in range(600):
+        y, u = rng.standard_normal(2) * 10.0 ** rng.integers(-3, 6), out.copy()
+        y[rng.random(2) < 0.2] = rng.choice([np.nan, np.inf, -np.inf, 1e300])
+        u[rng.random(1) < 0.1] = rng.choice([np.nan, 1e300])
+        stepper.step_into(y, u, out)
+        assert np.abs(out[0]) <= 20.0
+    for _ in range(2000):
+        stepper.step_into(np.zeros(2), out, out)
+    np.testing.assert_allclose(out, 0.0, atol=1e-6)
+
+
 def test_stepper_keeps_the_operating_point() -> None:
     at = (np.array([0.25, 0.0]), np.array([1.0]), np.array([7.0]))
     model = replace(smooth_msd(), operating_point=at)

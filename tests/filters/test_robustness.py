@@ -92,3 +92,16 @@ def test_any_model_gives_a_finite_answer_or_an_error_that_names_it(seed: int, n:
         belief, _ = filter_.step(belief, y)
     scale = np.sqrt(np.abs(np.diagonal(belief.covariance)))
     assert np.linalg.eigvalsh(belief.covariance)[0] > -1e-9 * scale.max() ** 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_predicting_for_ever_without_a_sample_ends_in_a_reset(batch: tuple[int, ...]) -> None:
+    filter_ = PCFilter(smooth_cart_pole(2.0), precision="carried")
+    belief, _ = filter_.update(filter_.init(batch), np.zeros((*batch, 2)))
+    for _ in range(12_000):
+        belief = filter_.predict(belief, [1.0])
+    belief, info = filter_.update(belief, np.zeros((*batch, 2)))
+    assert (info.status == Status.DIVERGED).all()
+    assert np.isfinite(belief.mean).all()
+    assert np.isfinite(belief.covariance).all()

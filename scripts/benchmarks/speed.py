@@ -1,0 +1,168 @@
+"""Speed, as ratios to what cannot be done without: each pair of times from the same seconds of one run."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pcctrl import agents
+from pcctrl.arrays import Array
+from pcctrl.envs import CartPoleEnv, NoiseOptions
+from pcctrl.filters import LinearFilter, PCFilter
+from pcctrl.models import JointModel, Task
+
+__all__ = ["SpeedRow", "run", "speed_rows"]
+
+BLOCKS = 40
+SAMPLES = 100_000
+BATCH = (256, 1000)
+# A block of calls lasts about so long, in seconds: long against the clock, short against what else the machine does.
+_BLOCK = 2e-3
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """One time and what it is measured by.
+
+    Args:
+        what: is timed.
+        seconds: a step, or a sample.
+        against: the yardstick.
+        yardstick: its seconds, NaN if it is not installed.
+        asked: the largest ratio that is asked for.
+    """
+
+    what: str
+    seconds: float
+    against: str
+    yardstick: float
+    asked: float
+
+    @property
+    def ratio(self) -> float:
+        """Time over the yardstick's."""
+        return self.seconds / self.yardstick
+
+
+def speed_rows(blocks: int = BLOCKS, samples: int = SAMPLES, batch: tuple[int, int] = BATCH) -> list[SpeedRow]:
+    """Return the rows, for the cart-pole in smooth noise.
+
+    Args:
+        blocks: each time is the best of so many blocks, those of a row taking turns.
+        samples: of the one long recording.
+        batch: recordings of a batch, and samples of each.
+    """
+    noise = NoiseOptions(s=2.0 * CartPoleEnv.sample_time())
+    task = agents.task_of(noise.make("pcctrl/CartPole-v0", CartPoleEnv))
+    rows = _steps(task, blocks)
+    for order, recordings in ((7, 1), (4, batch[0]), (7, batch[0])):
+        filter_ = PCFilter(task.model, order)
+        rows.append(_recordings(filter_, recordings, samples if recordings == 1 else batch[1], blocks))
+    return rows
+
+
+def _steps(task: Task, blocks: int) -> list[SpeedRow]:
+    """Return the rows of single steps, of order 4."""
+    agent = agents.make("aif", task)
+    stepper, filter_ = agent.compile(), PCFilter(task.model, precision="carried")
+    joint, white = filter_.joint, task.model.white.joint(0)
+    N, m, p = joint.size, len(joint.R), len(joint.input)
+    y, u = np.full(m, 1e-3), np.zeros(p)
+    # Not from the steady prior, of which the filter would know that it stays so.
+    belief, _ = filter_.update(filter_.init(covariance=0.01 * np.eye(joint.plant)), y)
+    rng = np.random.default_rng(0)
+    dot = _dot(rng.standard_normal((N + p, N + m + p + 1)), rng.standard_normal(N + m + p + 1))
+    ours, bare, plain = _best([lambda: stepper.step_into(y, u, u), dot, _filterpy(white)], blocks)
+    step, same = _best([lambda: filter_.step(belief, y, u), _filterpy(joint)], blocks)
+    name = f"Stepper, N = {N}"
+    return [
+        SpeedRow(name, ours, f"np.dot, {N + p} × {N + m + p + 1}", bare, 3.0),
+        SpeedRow(name, ours, f"filterpy, plain, N = {white.size}", plain, 1.0 / 6.0),
+        SpeedRow(f"step, carried, N = {N}", step, f"filterpy, N = {N}", same, 1.2),
+    ]
+
+
+def _recordings(filter_: LinearFilter, recordings: int, samples: int, blocks: int) -> SpeedRow:
+    """Return the row of `run` on one recording or a batch, a sample of all recordings."""
+    joint, rng = filter_.joint, np.random.default_rng(0)
+    N, m, p = joint.size, len(joint.R), len(joint.input)
+    batch = () if recordings == 1 else (recordings,)
+    y, u = 0.01 * rng.standard_normal((*batch, samples, m)), rng.standard_normal((*batch, samples, p))
+    if recordings == 1:
+        what, against, asked = f"run, {samples} samples, N = {N}", f"np.dot, {N} × {N}", 4.0
+        dot = _dot(joint.F, rng.standard_normal(N))
+    else:
+        what, asked = f"run, {recordings} × {samples}, N = {N}", 2.0
+        against = f"np.dot, {recordings} × {N + m + p} · {N + m + p} × {N + m}"
+        dot = _dot(rng.standard_normal((recordings, N + m + p)), rng.standard_normal((N + m + p, N + m)))
+    ours, bare = _best([lambda: filter_.run(y, u), dot], blocks)
+    return SpeedRow(what, ours / samples, against, bare, asked)
+
+
+def _dot(A: Array, B: Array) -> Callable[[], object]:
+    out = A @ B
+    return lambda: np.dot(A, B, out=out)
+
+
+def _filterpy(joint: JointModel) -> Callable[[], object] | None:
+    """Return predict and update of filterpy's Kalman filter, or None where it is not installed."""
+    try:
+        from filterpy.kalman import KalmanFilter
+    except ImportError:
+        return None
+    kalman = KalmanFilter(dim_x=joint.size, dim_z=len(joint.R), dim_u=len(joint.input))
+    kalman.F, kalman.B, kalman.H, kalman.Q, kalman.R = joint.F, joint.B, joint.C, joint.Q, np.diag(joint.R)
+    u, y = np.zeros((len(joint.input), 1)), np.zeros((len(joint.R), 1))
+
+    def step() -> None:
+        kalman.predict(u)
+        kalman.update(y)
+
+    return step
+
+
+def _best(calls: list[Callable[[], object] | None], blocks: int) -> list[float]:
+    """Return the seconds of each call in its best block; NaN for None."""
+    counts = [0 if call is None else max(1, round(_BLOCK / min(_time(call, 1) for _ in range(3)))) for call in calls]
+    best = [math.inf] * len(calls)
+    for _ in range(blocks):
+        for i, (call, count) in enumerate(zip(calls, counts, strict=True)):
+            best[i] = math.nan if call is None else min(best[i], _time(call, count) / count)
+    return best
+
+
+def _time(call: Callable[[], object], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    return time.perf_counter() - start
+
+
+def run(console: Console) -> None:
+    """Print the table."""
+    rows = speed_rows()
+    table = Table(title="Time, cart-pole", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("what", "µs", "against", "its µs", "ratio", "asked"):
+        table.add_column(heading, justify="left" if heading in ("what", "against") else "right", no_wrap=True)
+    for row in rows:
+        missing = math.isnan(row.yardstick)
+        against = "filterpy not installed (pip install filterpy)" if missing else row.against
+        numbers = ("–", "–") if missing else (f"{1e6 * row.yardstick:.2f}", f"{row.ratio:.2f}")
+        table.add_row(row.what, f"{1e6 * row.seconds:.2f}", against, *numbers, f"≤ {row.asked:.2f}")
+    console.print(table)
+    threads = ", ".join(
+        f"{name} {os.environ.get(name, 'unset')}" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    )
+    console.print(
+        f"A step, or a sample of all recordings; N joint states, 2 sensors, 1 input, s = 2 samples. Best of {BLOCKS} "
+        "blocks, those of a row in turns; only the ratios say something about another machine. filterpy: predict and "
+        f"update, always carried. BLAS threads as they come: {threads}; {os.cpu_count()} cores."
+    )
