@@ -176,13 +176,10 @@ def two_masses(process: Noise | None = None, sensor: Noise | None = None) -> Lin
         process: the disturbing force in N; by default of 1 N, smooth over two samples.
         sensor: of the position in m; by default of 0.1 m, smooth over two samples.
     """
-    (k1, k2), (c1, c2) = (2.0, 4.0), (0.3, 0.2)
-    A = np.zeros((4, 4))
-    A[0, 2] = A[1, 3] = 1.0
-    A[2:] = [[-(k1 + k2), k2, -(c1 + c2), c2], [k2, -k2, c2, -c2]]
+    stiffness, damping = (np.array([[a + b, -b], [-b, b]]) for a, b in ((2.0, 4.0), (0.3, 0.2)))
     force = np.array([[0.0], [0.0], [0.0], [1.0]])
     return LinearModel(
-        A,
+        np.block([[np.zeros((2, 2)), np.eye(2)], [-stiffness, -damping]]),
         force,
         np.array([[1.0, 0.0, 0.0, 0.0]]),
         dt=0.1,

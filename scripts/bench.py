@@ -26,11 +26,11 @@ BENCHMARKS = {
 class Bench:
     """Make a table of the documentation again.
 
-    limits: estimation against the physical limit, exact (seconds). loops: closed-loop costs against the optimum, exact
-    (minutes of tuning). cartpole: closed-loop cost against a tuned LQG in
-    every colour, 100 seeds (minutes, resumable, in out/bench/cartpole). flight: roll rate from a recorded quadcopter
-    flight, which PCCTRL_DATA must point to (minutes). speed: times, as ratios to the products that they need and to
-    filterpy (seconds).
+    limits: estimation against the physical limit and tuned peers, exact (minutes of tuning). loops: closed-loop costs
+    against the optimum, exact (minutes of tuning). cartpole: closed-loop cost against a tuned LQG in every colour, 100
+    seeds (minutes, resumable, in out/bench/cartpole). flight: roll rate from a recorded quadcopter flight, which
+    PCCTRL_DATA must point to (minutes). speed: times, as ratios to the products that they need and to filterpy
+    (seconds).
     """
 
     name: Annotated[str, tyro.conf.Positional]

@@ -64,6 +64,14 @@ def test_stationary_covariance_solves_its_equation_and_refuses_an_unstable_plant
         stationary_covariance(np.eye(2), Q)
 
 
+def test_stationary_covariance_without_noise_still_tells_stable_from_unstable() -> None:
+    grows_at_first = np.array([[0.9, 30.0], [0.0, 0.9]])
+    np.testing.assert_array_equal(stationary_covariance(grows_at_first, np.zeros((2, 2))), 0.0)
+    # Every entry is below 1, the radius is not.
+    with pytest.raises(ModelError, match=r"spectral radius 1\.2"):
+        stationary_covariance(np.full((2, 2), 0.6), np.zeros((2, 2)))
+
+
 def test_stein_equation() -> None:
     rng = np.random.default_rng(1)
     M, N, K = 0.4 * rng.standard_normal((3, 3)), np.eye(2), rng.standard_normal((3, 2))

@@ -85,10 +85,11 @@ def impulse_response(filter_: LinearFilter, lags: int = 320) -> Array:
     """Return the weights (n, lags·m), newest first, of a steady filter's estimate on the samples."""
     joint, K = filter_.joint, filter_.steady.gain
     advance = (np.eye(joint.size) - K @ joint.C) @ joint.F
-    responses = [K]
-    for _ in range(lags - 1):
-        responses.append(advance @ responses[-1])
-    return np.concatenate([r[: joint.plant] for r in responses], axis=1)
+    response, power = K, advance
+    while response.shape[1] < lags * K.shape[1]:
+        response = np.hstack([response, power @ response])
+        power = power @ power
+    return np.asarray(response[: joint.plant, : lags * K.shape[1]])
 
 
 def _state_autocovariance(model: LinearModel, lags: int, slowest: float) -> Array:

@@ -1,59 +1,27 @@
-"""Tuning of the classical loops on the exact closed-loop cost, as their users would tune them if they could.
-
-Every search starts from several points, since these costs have local minima: from two starts a tuned LQG in gusts can
-look 1.7 × worse than it is (DESIGN §5).
-"""
+"""Tuning of the classical loops on the exact closed-loop cost, as their users would tune them if they could."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.optimize
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import LQR, PID
-from pcctrl.errors import ModelError, ParameterError
 from pcctrl.evaluation.exact import Compensator, closed_loop, closed_loop_cost, fold, fold_pid
 from pcctrl.filters import KalmanFilter
 from pcctrl.linalg import spectral_radius
+from pcctrl.tuning.filters import kalman_of
+from pcctrl.tuning.search import UNSTABLE, Tuned, scattered, search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pcctrl.models import JointModel, LinearModel, Task
 
-__all__ = ["Tuned", "tune_lqg", "tune_pid"]
+__all__ = ["tune_lqg", "tune_pid"]
 
 # Order of the chains that stand for the true noise while tuning.
 TRUTH_ORDER = 8
-# Beyond any cost: an unstable loop is worse than every stable one.
-_UNSTABLE = 1e100
-_NOWHERE = 1e200
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a search found.
-
-    Args:
-        values: the tuned parameters.
-        cost: exact closed-loop cost there, per sample.
-        starts: number of starting points.
-        evaluations: number of costs computed in all.
-        costs: the cost that each start reached.
-    """
-
-    values: Array
-    cost: float
-    starts: int
-    evaluations: int
-    costs: tuple[float, ...]
-
-    def budget(self) -> str:
-        """Return the tuning budget as a table states it."""
-        return f"{self.starts} starts, {self.evaluations} exact costs"
 
 
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
@@ -64,12 +32,9 @@ def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
     n, m = task.model.C.shape[1], len(task.model.C)
     integral = len(values) == n + m + 3
     model = replace(task.model, disturbance=float(np.exp(values[-1]))) if integral else task.model
-    factors = np.exp(values[: n + m + 2])
-    diagonal = np.diagonal(model.white.joint(0).Q)[:n]
-    diagonal = np.maximum(diagonal, 1e-6 * diagonal.max())
-    kalman = KalmanFilter(model, float(factors[0]), factors[1 + n : -1], factors[1 : 1 + n] * diagonal)
     limits = (task.low, task.high)
-    return kalman, LQR(model, task.state_weight, task.action_weight * factors[-1], limits, integral)
+    lqr = LQR(model, task.state_weight, task.action_weight * float(np.exp(values[n + m + 1])), limits, integral)
+    return kalman_of(model, values[: n + m + 1]), lqr
 
 
 def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations: int = 1200, seed: int = 0) -> Tuned:
@@ -95,9 +60,7 @@ def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations
     n, m = len(task.model.A), len(task.model.C)
     # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
     centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
-    rng = np.random.default_rng(seed)
-    points = [centre, *(centre + rng.normal(0.0, 2.0, (max(starts, 1) - 1, len(centre))))]
-    return search(cost, points, evaluations)
+    return search(cost, scattered(centre, starts, seed), evaluations)
 
 
 def pid_loop(task: Task, values: Array) -> PID:
@@ -162,38 +125,4 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
 def graded_cost(truth: JointModel, compensator: Compensator, task: Task) -> float:
     """Return the exact cost, or for an unstable loop a penalty that falls towards stability."""
     cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight)
-    return cost if np.isfinite(cost) else _UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])
-
-
-def search(cost: Callable[[Array], float], points: Sequence[Array], evaluations: int) -> Tuned:
-    if evaluations < 1 or not points:
-        raise ParameterError(name="evaluations, starts", expected="at least 1", received=(evaluations, len(points)))
-
-    def safe(values: Array) -> float:
-        # A search may wander where no filter or feedback exists.
-        try:
-            value = cost(values)
-        except (ModelError, ParameterError, np.linalg.LinAlgError):
-            return _NOWHERE
-        return value if np.isfinite(value) else _NOWHERE
-
-    def descend(x0: Array) -> scipy.optimize.OptimizeResult:
-        options = {"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-9, "adaptive": True}
-        return scipy.optimize.minimize(safe, x0, method="Nelder-Mead", options=options)
-
-    with np.errstate(all="ignore"):
-        found = [descend(x0) for x0 in points]
-        # A simplex may have collapsed on its way: once more, from the best.
-        found.append(descend(min(found, key=lambda r: float(r.fun)).x))
-    best = min(found, key=lambda r: float(r.fun))
-    if best.fun >= _UNSTABLE:
-        raise ModelError(
-            name="task", expected="a loop that some start can stabilise", received=f"none of {len(points)}"
-        )
-    return Tuned(
-        values=np.asarray(best.x),
-        cost=float(best.fun),
-        starts=len(points),
-        evaluations=int(sum(r.nfev for r in found)),
-        costs=tuple(float(r.fun) for r in found[:-1]),
-    )
+    return cost if np.isfinite(cost) else UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])

@@ -10,7 +10,8 @@ from pcctrl.evaluation.exact import closed_loop, fold_pid, fold_reflex
 from pcctrl.filters import PCFilter
 from pcctrl.linalg import stationary_covariance
 from pcctrl.models import Task
-from pcctrl.tuning.loops import TRUTH_ORDER, Tuned, graded_cost, search
+from pcctrl.tuning.loops import TRUTH_ORDER, graded_cost
+from pcctrl.tuning.search import Tuned, scattered, search
 
 __all__ = ["pid_error_std", "reflex_loop", "tune_reflex"]
 
@@ -27,7 +28,7 @@ def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: in
 
     Args:
         task: the task, with one input.
-        starts: log-normal about an attractor of ten samples and a rate of one a sample (standard deviation 1).
+        starts: log-normal about an attractor of ten samples and a rate of one a sample (standard deviation 2).
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the starts.
 
@@ -38,9 +39,11 @@ def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: in
     truth, dt = task.model.joint(TRUTH_ORDER), task.model.dt
     centre = np.log([10.0 * dt, 1.0 / dt])
     reflex_loop(task, centre)  # a plant without a flat output is told here, not as a failed search
-    rng = np.random.default_rng(seed)
-    points = [centre, *(centre + rng.normal(0.0, 1.0, (max(starts, 1) - 1, 2)))]
-    return search(lambda values: graded_cost(truth, fold_reflex(*reflex_loop(task, values)), task), points, evaluations)
+
+    def cost(values: Array) -> float:
+        return graded_cost(truth, fold_reflex(*reflex_loop(task, values)), task)
+
+    return search(cost, scattered(centre, starts, seed), evaluations)
 
 
 def pid_error_std(task: Task, pid: PID) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pcctrl.models import LinearModel
 from pcctrl.noise import Noise, Smooth, White
 
-__all__ = ["mass_spring_damper", "smooth_or_white"]
+__all__ = ["cart_pole", "mass_spring_damper", "smooth_or_white"]
 
 
 def mass_spring_damper(process: Noise, sensor: Noise) -> LinearModel:
@@ -24,6 +26,25 @@ def mass_spring_damper(process: Noise, sensor: Noise) -> LinearModel:
         states=("position", "velocity"),
         inputs=("force",),
         sensors=("position",),
+    )
+
+
+def cart_pole(process: Noise, sensors: Sequence[Noise]) -> LinearModel:
+    """Return the cart-pole about upright: 1 kg, 0.1 kg of half length 0.5 m, every 0.02 s.
+
+    States: position, velocity, angle, angular velocity; sensors: position (m) and angle (rad); a force drives and
+    disturbs the cart.
+    """
+    M, m, length, g = 1.0, 0.1, 0.5, 9.81
+    inertia = np.array([[M + m, m * length], [m * length, 4.0 / 3.0 * m * length**2]])
+    by_angle = np.linalg.solve(inertia, [0.0, m * g * length])
+    by_force = np.linalg.solve(inertia, [1.0, 0.0])
+    A = np.zeros((4, 4))
+    A[0, 1] = A[2, 3] = 1.0
+    A[1, 2], A[3, 2] = by_angle
+    B = np.array([[0.0], [by_force[0]], [0.0], [by_force[1]]])
+    return LinearModel(
+        A, B, np.eye(4)[[0, 2]], dt=0.02, noise_input=B, process_noise=[process], sensor_noise=list(sensors)
     )
 
 

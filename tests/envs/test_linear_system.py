@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from contracts import check_endings
-from plants import smooth_cart_pole, white_msd
+from plants import WHITE, smooth_cart_pole, white_msd
 
 from pcctrl import agents
 from pcctrl.envs import LINEAR, CartPoleEnv, LinearSystemEnv, NoiseOptions, plant_of, two_masses
@@ -16,14 +16,21 @@ from pcctrl.models import LinearModel
 from pcctrl.noise import White
 
 
-def test_two_masses_conserve_energy_but_for_their_dampers() -> None:
-    """Independent of the matrix: dE/dt = −c₁ v₁² − c₂ (v₂ − v₁)², E of springs to the wall and between."""
-    A = two_masses().A
-    rng = np.random.default_rng(0)
-    for x in rng.standard_normal((20, 4)):
-        v1, v2 = x[2:]
-        gradient = np.array([2.0 * x[0] + 4.0 * (x[0] - x[1]), 4.0 * (x[1] - x[0]), v1, v2])
-        assert gradient @ (A @ x) == pytest.approx(-0.3 * v1**2 - 0.2 * (v2 - v1) ** 2)
+def test_two_masses_lose_energy_in_their_dampers_alone() -> None:
+    """dE/dt = force · far velocity - 0.3 v1² - 0.2 (v2 - v1)², with E of the masses and the two springs."""
+    model = two_masses(*WHITE)
+    for p1, p2, v1, v2 in np.random.default_rng(0).standard_normal((20, 4)):
+        slope = np.array([2.0 * p1 - 4.0 * (p2 - p1), 4.0 * (p2 - p1), v1, v2])
+        state = np.array([p1, p2, v1, v2])
+        np.testing.assert_allclose(slope @ model.A @ state, -0.3 * v1**2 - 0.2 * (v2 - v1) ** 2, atol=1e-12)
+        np.testing.assert_allclose(slope @ model.noise_input[:, 0], v2, atol=1e-15)
+        np.testing.assert_array_equal((model.A @ state)[:2], [v1, v2])
+
+
+def test_two_masses_at_rest_are_springs_in_series() -> None:
+    model = two_masses(*WHITE)
+    np.testing.assert_allclose(-np.linalg.solve(model.A, model.B[:, 0]), [1 / 2, 1 / 2 + 1 / 4, 0.0, 0.0], atol=1e-14)
+    np.testing.assert_array_equal(model.C, [[1.0, 0.0, 0.0, 0.0]])
 
 
 def test_it_moves_as_its_model_says_about_the_operating_point() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pcctrl.envs import two_masses
+from pcctrl.scripts.benchmarks import limits
 from pcctrl.scripts.main import main
 
 
@@ -132,6 +133,15 @@ def test_installed_program_runs() -> None:
     assert "aif" in done.stdout
 
 
-def test_limits_benchmark_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_limits_benchmark_prints_its_tables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Hardly tuned, in one colour: what is claimed is in test_claims.py.
+    monkeypatch.setattr(limits, "EVALUATIONS", 5)
+    monkeypatch.setattr(limits, "COLOURS", {"2": limits.COLOURS["2"]})
+    monkeypatch.setattr(limits, "SMOOTHNESS", (2.0,))
     assert main(["bench", "limits"]) == 0
-    assert "Kalman (white)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
+    for text in ("RMSE / physical limit, two masses", "order 4 / tuned 1st", "told wrongly"):
+        assert text in out
