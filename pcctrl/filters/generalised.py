@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, choose, positive, whole
 from pcctrl.errors import ModelError, ParameterError, ShapeError
-from pcctrl.filters.belief import Belief, Estimate, Info, Status
+from pcctrl.filters.belief import Belief, Estimate, Info
 from pcctrl.filters.recording import check_recording
-from pcctrl.free_energy import Correction, minimum
+from pcctrl.free_energy import Correction
 from pcctrl.generalised import embedding_matrix, lag_of, shift_operator, temporal_covariance
 from pcctrl.linalg import discretise
 from pcctrl.noise import Noise, Smooth
@@ -135,12 +135,57 @@ class GeneralisedFilter:
         unreached = _UNREACHED * np.eye(n) * np.abs(total[:n, :n]).max(initial=0.0)
         return _inverse(total + np.kron(temporal_covariance(self.order, slowest or self.model.dt), unreached))
 
+    @cached_property
+    def _embeddings(self) -> tuple[Array, Array]:
+        """Return the matrices that embed samples and inputs."""
+        dt = self.model.dt
+        return embedding_matrix(self.order, dt, self.embedding), embedding_matrix(self.input_order, dt)
+
+    @cached_property
+    def _held(self) -> tuple[Array, Array]:
+        """Return the plant's exact step and its input gain, which predict the next sample."""
+        advance, held, _ = discretise(self.model.A, self.model.B, np.zeros_like(self.model.A), self.model.dt)
+        return advance, held
+
+    @cached_property
+    def _correction(self) -> Correction:
+        model, covariance = self.model, _inverse(self._flow[3])
+        n = len(model.A)
+        S = model.C @ covariance[:n, :n] @ model.C.T
+        # S = L L' in the form of sensors taken one by one: unit triangle and variances.
+        root = np.linalg.cholesky(S + np.diag([z.variance + z.sensor_floor for z in model.sensor_noise]))
+        triangle = np.asarray(np.linalg.inv(root / np.diagonal(root)))
+        return Correction(np.zeros((n, len(S))), covariance, triangle, np.square(np.diagonal(root)))
+
+    def _drive(self, samples: Array, inputs: Array) -> Array:
+        """Return what samples (..., p + 1, m) and inputs (..., lag + d + 1, p), newest first, add to μ̃ in one step."""
+        E, E_u = self._embeddings
+        # A centred embedding is about a sample ``lag`` ago, so it meets the inputs of that time.
+        y_tilde, u_tilde = E @ samples, E_u @ inputs[..., self.lag :, :]
+        y_tilde, u_tilde = y_tilde.reshape(*y_tilde.shape[:-2], -1), u_tilde.reshape(*u_tilde.shape[:-2], -1)
+        return np.asarray(y_tilde @ self._flow[1].T + u_tilde @ self._flow[2].T)
+
+    def _expected(self, mean: Array, inputs: Array) -> Array:
+        """Return the newest sample as the plant predicts it from the belief before it, lag + 1 steps earlier."""
+        advance, held = self._held
+        x = mean[..., : len(advance)]
+        for j in range(self.lag, -1, -1):
+            x = x @ advance.T + inputs[..., j, :] @ held.T
+        return np.asarray(x @ self.model.C.T)
+
+    def _advanced(self, mean: Array, drive: Array) -> tuple[Array, NDArray[np.bool_] | None]:
+        """Return μ̃ a step later, and which of the batch was lost and is at rest again, or None."""
+        mean = mean.dot(self._flow[0].T) + drive
+        lost = ~(np.abs(mean).max(axis=-1) < 1e100)
+        return (np.where(lost[..., None], 0.0, mean), lost) if lost.any() else (mean, None)
+
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the belief before any data: at the operating point, at rest."""
         state, u, _ = self.model.operating_point  # type: ignore[misc]
         mean = np.zeros((*batch, len(state) * (self.order + 1)))
         mean[..., : len(state)] = state
-        return _History(mean, _inverse(self._flow[3]), u, len(state))
+        inputs = np.zeros((*batch, self.lag + self.input_order + 1, len(u)))
+        return _History(mean, self._correction.covariance, u, len(state), inputs=inputs)
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
         """Return the belief with the input ``u`` (..., p) noted; the flow itself needs the sample that ends it.
@@ -150,49 +195,35 @@ class GeneralisedFilter:
         """
         if dt is not None and dt != self.model.dt:
             raise ParameterError(name="dt", expected=f"{self.model.dt} (embedding needs a steady clock)", received=dt)
-        u = self.model.operating_point[1] if u is None else np.asarray(u, dtype=np.float64)  # type: ignore[index]
-        inputs = _push(belief.inputs, u, self.input_order + 1)  # type: ignore[attr-defined]
+        rest: Array = self.model.operating_point[1]  # type: ignore[index]
+        u = rest if u is None else np.asarray(u, dtype=np.float64)
+        inputs = _push(belief.inputs, u - rest)  # type: ignore[attr-defined]
         return _History(belief.mean, belief.covariance, u, belief.plant, None, belief.samples, inputs)  # type: ignore[attr-defined]
 
     def update(self, belief: Belief, y: ArrayLike) -> tuple[Belief, Info]:
         """Return the belief one sample's flow later, driven by the embedding of the last samples up to ``y`` (..., m).
 
+        The innovation is the sample minus the plant's prediction of it from the belief before.
+
         Raises:
             ShapeError: the last dimension of y is not m.
         """
         y = np.asarray(y, dtype=np.float64)
-        m = len(self.model.C)
+        m, n = len(self.model.C), belief.plant
         if y.shape[-1:] != (m,):
             raise ShapeError(name="y", expected=f"(..., {m})", received=f"shape {y.shape}")
         state, u_rest, y_rest = self.model.operating_point  # type: ignore[misc]
-        past = belief.samples  # type: ignore[attr-defined]
+        past, inputs = belief.samples, belief.inputs  # type: ignore[attr-defined]
         present = np.isfinite(y)
-        last = np.broadcast_to(y_rest, y.shape) if past is None else past[..., 0, :]
-        samples = _push(past, np.where(present, y, last), self.order + 1)
-        inputs = belief.inputs  # type: ignore[attr-defined]
-        if inputs is None:
-            inputs = _push(None, np.broadcast_to(u_rest, (*y.shape[:-1], len(u_rest))), self.input_order + 1)
-        E = embedding_matrix(self.order, self.model.dt, self.embedding)
-        E_u = embedding_matrix(self.input_order, self.model.dt)
-        y_tilde = (E @ (samples - y_rest)).reshape(*samples.shape[:-2], -1)
-        u_tilde = (E_u @ (inputs - u_rest)).reshape(*inputs.shape[:-2], -1)
-        advance, y_gain, u_gain, _ = self._flow
+        sensed = y - y_rest - (belief.input - u_rest) @ self.model.D.T  # type: ignore[union-attr]
+        sensed = np.where(present, sensed, 0.0 if past is None else past[..., 0, :])
+        samples = np.repeat(sensed[..., None, :], self.order + 1, axis=-2) if past is None else _push(past, sensed)
         mean = belief.mean.copy()
-        mean[..., : len(state)] -= state
-        innovation = np.where(present, samples[..., 0, :] - y_rest - mean[..., : len(state)] @ self.model.C.T, 0.0)
-        mean = mean @ advance.T + y_tilde @ y_gain.T + u_tilde @ u_gain.T
-        mean[..., : len(state)] += state
-        lost = ~(np.abs(mean).max(axis=-1) < 1e100)
-        if lost.any():
-            mean = np.where(lost[..., None], self.init().mean, mean)
-        n = belief.plant
-        S = self.model.C @ belief.covariance[:n, :n] @ self.model.C.T
-        S = S + np.diag([z.variance + z.sensor_floor for z in self.model.sensor_noise])
-        # S = L L' in the form of sensors taken one by one: unit triangle and variances.
-        root = np.linalg.cholesky(S)
-        triangle = np.asarray(np.linalg.inv(root / np.diagonal(root)))
-        correction = Correction(np.zeros((n, m)), belief.covariance, triangle, np.square(np.diagonal(root)))
-        info = Info(innovation, None if present.all() else present, correction, lost if lost.any() else None)
+        mean[..., :n] -= state
+        innovation = np.where(present, sensed - self._expected(mean, inputs), 0.0)
+        mean, lost = self._advanced(mean, self._drive(samples, inputs))
+        mean[..., :n] += state
+        info = Info(innovation, None if present.all() else present, self._correction, lost)
         return _History(mean, belief.covariance, belief.input, n, None, samples, inputs), info
 
     def step(
@@ -204,43 +235,51 @@ class GeneralisedFilter:
     def run(self, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
         """Return the estimate of a recording; a centred embedding reads ``lag`` future samples, so it is aligned.
 
+        Innovations, NIS and free energy are those of the filter at sample k.
+
         Raises:
             ShapeError, ParameterError: as `LinearFilter.run`.
         """
-        _, u_rest, _ = self.model.operating_point  # type: ignore[misc]
+        state, u_rest, y_rest = self.model.operating_point  # type: ignore[misc]
         y, u = check_recording(y, u, len(self.model.C), u_rest)
-        batch, T = np.broadcast_shapes(y.shape[:-2], u.shape[:-2]), y.shape[-2]
-        belief, means, infos = self.init(batch), [], []
-        for k in range(T + self.lag):
-            sample = y[..., min(k, T - 1), :]
-            belief, info = self.update(belief, sample)
-            belief = self.predict(belief, u[..., min(max(k - self.lag, 0), T - 1), :])
-            if k >= self.lag:
-                means.append(belief.state)
-                infos.append(info)
-        mean = np.stack(means, axis=-2)
-        nis = np.stack([i.nis for i in infos], axis=-1)
-        status: NDArray[np.int64] = np.stack([i.status for i in infos], axis=-1)
-        S = infos[0].innovation_covariance
+        batch, T, L = np.broadcast_shapes(y.shape[:-2], u.shape[:-2]), y.shape[-2], self.lag
+        y, u = np.broadcast_to(y, (*batch, *y.shape[-2:])), np.broadcast_to(u, (*batch, *u.shape[-2:])) - u_rest
+        # The input held until each sample, after one at rest; the last sample and input stand in for what follows.
+        held = np.concatenate([np.zeros((*batch, 1, len(u_rest))), u], axis=-2)
+        present = np.isfinite(y)
+        sensed = y - y_rest - held[..., :T, :] @ self.model.D.T  # type: ignore[union-attr]
+        last = np.maximum.accumulate(np.where(present, np.arange(T)[:, None], -1), axis=-2)
+        sensed = np.where(last < 0, 0.0, np.take_along_axis(sensed, np.maximum(last, 0), axis=-2))
+        newest = np.arange(T + L)[:, None]
+        samples = sensed[..., np.clip(newest - np.arange(self.order + 1), 0, T - 1), :]
+        inputs = held[..., np.clip(newest - np.arange(L + self.input_order + 1), 0, T), :]
+        drive = self._drive(samples, inputs)
+        before = np.zeros((*batch, T + L + 1, drive.shape[-1]))
+        reset = np.zeros((*batch, T + L), dtype=bool)
+        for k in range(T + L):
+            before[..., k + 1, :], lost = self._advanced(before[..., k, :], drive[..., k, :])
+            if lost is not None:
+                reset[..., k] = lost
+        innovation = np.where(present, sensed - self._expected(before[..., :T, :], inputs[..., :T, :, :]), 0.0)
+        info = Info(innovation, present, self._correction, reset[..., :T])
+        n, S = len(state), info.innovation_covariance
         return Estimate(
-            mean=mean,
-            std=np.broadcast_to(belief.std[..., None, :], mean.shape).copy(),
-            innovation=np.stack([i.innovation for i in infos], axis=-2),
-            innovation_std=np.broadcast_to(np.sqrt(np.diagonal(S)), (*batch, T, len(S))).copy(),
-            nis=nis,
-            free_energy=minimum(nis, infos[0].correction, len(S)),
-            status=np.where(status == Status.PARTIAL, int(Status.PARTIAL), status),
+            mean=before[..., L + 1 :, :n] + state,
+            std=np.broadcast_to(np.sqrt(np.diagonal(self._correction.covariance)[:n]), (*batch, T, n)).copy(),
+            innovation=innovation,
+            innovation_std=np.broadcast_to(np.sqrt(np.diagonal(S)), innovation.shape).copy(),
+            nis=info.nis,
+            free_energy=info.free_energy,
+            status=info.status,
         )
 
 
-def _push(past: Array | None, new: Array, count: int) -> Array:
-    """Return the newest ``count`` entries (..., count, m), the first ever standing in for those before it."""
-    new = np.asarray(new, dtype=np.float64)[..., None, :]
-    if past is None:
-        return np.repeat(new, count, axis=-2)
+def _push(past: Array, new: Array) -> Array:
+    """Return the entries ``past`` (..., count, m) with ``new`` (..., m) as the newest and without the oldest."""
+    new = new[..., None, :]
     batch = np.broadcast_shapes(new.shape[:-2], past.shape[:-2])
     new, past = np.broadcast_to(new, (*batch, *new.shape[-2:])), np.broadcast_to(past, (*batch, *past.shape[-2:]))
-    return np.concatenate([new, past[..., : count - 1, :]], axis=-2)
+    return np.concatenate([new, past[..., :-1, :]], axis=-2)
 
 
 def _inverse(covariance: Array) -> Array:

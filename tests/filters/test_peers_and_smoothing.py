@@ -222,6 +222,33 @@ def test_classical_filter_repeats_its_published_error() -> None:
     assert sse(PCFilter(model)).mean() < 0.5
 
 
+@pytest.mark.parametrize("embedding", ["causal", "centred"])
+def test_classical_filter_steps_as_it_runs_and_predicts_what_it_has_not_read(embedding: Any) -> None:
+    at = (np.array([0.2, -0.1]), np.array([0.3]), np.array([0.1, 0.0, -0.2, 0.4]))
+    model = replace(published_plant(0.5), D=np.full((4, 1), 0.05), operating_point=at)
+    filter_ = GeneralisedFilter(model, order=4, embedding=embedding)
+    y, u, lag = 0.1 * RNG.standard_normal((40, 4)), RNG.standard_normal((40, 1)), filter_.lag
+    y[[0, 9], [2, 1]] = np.nan
+    estimate = filter_.run(y, u)
+    belief, info = filter_.update(filter_.init(), y[0])
+    beliefs, infos = [belief], [info]
+    for k in range(1, 40):
+        belief, info = filter_.step(belief, y[k], u[k - 1])
+        beliefs.append(belief)
+        infos.append(info)
+    np.testing.assert_allclose(estimate.mean[: 40 - lag], [b.state for b in beliefs[lag:]], atol=1e-12)
+    np.testing.assert_allclose(estimate.innovation, [i.innovation for i in infos], atol=1e-12)
+    np.testing.assert_allclose(estimate.free_energy, [i.free_energy for i in infos])
+    # The plant takes the last belief that has not seen sample k to that sample.
+    joint = model.white.joint(0)
+    for k in range(lag + 1, 40):
+        x = estimate.mean[k - lag - 1] - at[0]
+        for j in range(k - lag - 1, k):
+            x = joint.F @ x + joint.B @ (u[j] - at[1])
+        error = y[k] - at[2] - model.D @ (u[k - 1] - at[1]) - model.C @ x
+        np.testing.assert_allclose(estimate.innovation[k], np.nan_to_num(error), atol=1e-12)
+
+
 def test_classical_filter_survives_missing_samples_and_names_bad_arguments() -> None:
     model = published_plant(0.5)
     filter_ = GeneralisedFilter(model)
