@@ -2,7 +2,7 @@
 
 from pcctrl.evaluation.batch import Episodes, simulate
 from pcctrl.evaluation.compare import Comparison, compare, versions
-from pcctrl.evaluation.exact import Compensator, closed_loop_cost, fold, fold_pid, fold_reflex
+from pcctrl.evaluation.exact import Compensator, Push, closed_loop_cost, fold, fold_pid, fold_reflex
 from pcctrl.evaluation.limit import SampleCovariance, impulse_response, sample_covariance
 from pcctrl.evaluation.metrics import Interval, Row, Summary, interval, score, summarise
 from pcctrl.evaluation.results import Results
@@ -15,6 +15,7 @@ __all__ = [
     "Episodes",
     "Interval",
     "Policy",
+    "Push",
     "Results",
     "Row",
     "SampleCovariance",

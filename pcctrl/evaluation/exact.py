@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pcctrl.filters import LinearFilter
     from pcctrl.models import JointModel
 
-__all__ = ["Compensator", "closed_loop", "closed_loop_cost", "fold", "fold_pid", "fold_reflex"]
+__all__ = ["Compensator", "Push", "closed_loop", "closed_loop_cost", "fold", "fold_pid", "fold_reflex"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,22 @@ def closed_loop(truth: JointModel, compensator: Compensator) -> tuple[Array, Arr
     return F.reshape(N + q, N + q), Q
 
 
-def closed_loop_cost(truth: JointModel, compensator: Compensator, weight: Array, rho: Array) -> float:
+@dataclass(frozen=True)
+class Push:
+    """A constant disturbance of the inputs that sets in unannounced, and how long it is scored.
+
+    Args:
+        force: in the unit of the inputs, one number or (p,).
+        steps: samples from its onset that are scored.
+    """
+
+    force: float | Array
+    steps: int = 1000
+
+
+def closed_loop_cost(
+    truth: JointModel, compensator: Compensator, weight: Array, rho: Array, push: Push | None = None
+) -> float:
     """Return the stationary mean of xᵀWx + uᵀρu a sample, exactly; infinite if the loop is unstable.
 
     Args:
@@ -126,6 +141,7 @@ def closed_loop_cost(truth: JointModel, compensator: Compensator, weight: Array,
         compensator: the agent.
         weight: W (n, n).
         rho: ρ (p, p).
+        push: if given, the loop is stationary until this sets in, and its mean cost from then on is returned.
     """
     F, Q = closed_loop(truth, compensator)
     try:
@@ -135,4 +151,27 @@ def closed_loop_cost(truth: JointModel, compensator: Compensator, weight: Array,
     n = truth.plant
     readout = np.hstack([compensator.D @ truth.C, compensator.C])
     action = readout @ P @ readout.T + compensator.D * truth.R @ compensator.D.T
-    return float(np.trace(weight @ P[:n, :n]) + np.trace(rho @ action))
+    noise = float(np.trace(weight @ P[:n, :n]) + np.trace(rho @ action))
+    if push is None:
+        return noise
+    cost = readout.T @ rho @ readout
+    cost[:n, :n] += weight
+    entry = np.zeros(len(F))
+    entry[: truth.size] = truth.B @ np.broadcast_to(np.asarray(push.force, dtype=np.float64), truth.B.shape[1])
+    return noise + _driven_sum(F, entry, cost, push.steps) / push.steps
+
+
+def _driven_sum(F: Array, entry: Array, cost: Array, steps: int) -> float:
+    """Return the sum of zᵀ cost z over so many steps of z ← F z + entry from 0, by doubling."""
+    size = len(F) + 1
+    power, gramian = np.eye(size), np.zeros((size, size))
+    power[:-1, :-1], power[:-1, -1], gramian[:-1, :-1] = F, entry, cost
+    ahead, total = np.eye(size), np.zeros((size, size))
+    while steps:
+        if steps & 1:
+            total = total + ahead.T @ gramian @ ahead
+            ahead = power @ ahead
+        gramian = gramian + power.T @ gramian @ power
+        power = power @ power
+        steps >>= 1
+    return float(total[-1, -1])

@@ -9,7 +9,7 @@ import numpy as np
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import LQR, PID
-from pcctrl.evaluation.exact import Compensator, closed_loop, closed_loop_cost, fold, fold_pid
+from pcctrl.evaluation.exact import Compensator, Push, closed_loop, closed_loop_cost, fold, fold_pid
 from pcctrl.filters import KalmanFilter
 from pcctrl.linalg import spectral_radius
 from pcctrl.tuning.filters import kalman_of
@@ -22,6 +22,8 @@ __all__ = ["tune_lqg", "tune_pid"]
 
 # Order of the chains that stand for the true noise while tuning.
 TRUTH_ORDER = 8
+# Logarithm of a factor that is as good as 0.
+_NOTHING = -30.0
 
 
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
@@ -37,12 +39,23 @@ def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
     return kalman_of(model, values[: n + m + 1]), lqr
 
 
-def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations: int = 1200, seed: int = 0) -> Tuned:
+def tune_lqg(
+    task: Task,
+    *,
+    integral: bool = False,
+    diagonal: bool = True,
+    push: Push | None = None,
+    starts: int = 6,
+    evaluations: int = 1200,
+    seed: int = 0,
+) -> Tuned:
     """Tune a white-noise LQG over Q (scale and diagonal), R of each sensor, and ρ, for the noise of ``task``.
 
     Args:
         task: the task; its noises are the truth, the loop takes them for white.
         integral: also tune the rate of a random-walk input disturbance, which the loop then cancels.
+        diagonal: whether Q's diagonal is tuned beside its scale.
+        push: a constant disturbance that the cost is to include, none by default.
         starts: from the untuned loop, then from log-normal factors around it (standard deviation 2).
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the starts.
@@ -52,15 +65,21 @@ def tune_lqg(task: Task, *, integral: bool = False, starts: int = 6, evaluations
         ParameterError: no starts or evaluations.
     """
     truth = task.model.joint(TRUTH_ORDER)
-
-    def cost(values: Array) -> float:
-        kalman, lqr = lqg_loop(task, values)
-        return graded_cost(truth, fold(kalman, lqr.gain), task)
-
     n, m = len(task.model.A), len(task.model.C)
     # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
     centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
-    return search(cost, scattered(centre, starts, seed), evaluations)
+    if not diagonal:
+        centre = np.delete(centre, slice(1, 1 + n))
+
+    def whole(values: Array) -> Array:
+        return values if diagonal else np.insert(values, 1, np.full(n, _NOTHING))
+
+    def cost(values: Array) -> float:
+        kalman, lqr = lqg_loop(task, whole(values))
+        return graded_cost(truth, fold(kalman, lqr.gain), task, push)
+
+    found = search(cost, scattered(centre, starts, seed), evaluations)
+    return replace(found, values=whole(found.values))
 
 
 def pid_loop(task: Task, values: Array) -> PID:
@@ -122,7 +141,7 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
     return search(cost, points, evaluations)
 
 
-def graded_cost(truth: JointModel, compensator: Compensator, task: Task) -> float:
+def graded_cost(truth: JointModel, compensator: Compensator, task: Task, push: Push | None = None) -> float:
     """Return the exact cost, or for an unstable loop a penalty that falls towards stability."""
-    cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight)
+    cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight, push)
     return cost if np.isfinite(cost) else UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])

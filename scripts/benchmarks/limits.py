@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from pcctrl.envs import two_masses
 from pcctrl.evaluation import impulse_response, sample_covariance
 from pcctrl.filters import ARKalmanFilter, ColouredKalmanFilter, KalmanFilter, LinearFilter, PCFilter
 from pcctrl.models import LinearModel
-from pcctrl.noise import Noise, OrnsteinUhlenbeck
-from pcctrl.scripts.benchmarks.systems import mass_spring_damper, smooth_or_white
+from pcctrl.noise import Noise
+from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
+from pcctrl.scripts.benchmarks.systems import SMOOTHNESS, colours, mass_spring_damper, smooth_or_white
 from pcctrl.tuning import coloured_of, kalman_of, tune_coloured, tune_kalman
 
-__all__ = ["COLOURS", "PLANTS", "Claim", "LimitRow", "WrongRow", "claims", "limit_row", "run", "wrong_row"]
+__all__ = ["COLOURS", "PLANTS", "LimitRow", "WrongRow", "claims", "limit_row", "run", "wrong_row"]
 
 PLANTS: dict[str, Callable[[Noise, Noise], LinearModel]] = {
     "mass-spring-damper": mass_spring_damper,
@@ -27,23 +25,13 @@ PLANTS: dict[str, Callable[[Noise, Noise], LinearModel]] = {
 }
 STARTS, EVALUATIONS = 12, 1000
 FLOOR, WRONG_FLOORS = 1e-4, (1e-2, 1e-4)
-SMOOTHNESS = (0.5, 1.0, 2.0, 3.0, 5.0)
-# What a dense inverse and a search resolve.
-_ROUNDING = 1e-6
 
 
 def _noises(samples: float, floor: float = FLOOR) -> tuple[Noise, Noise]:
     return smooth_or_white(samples, 0.1, 1.0, 0.1, floor)
 
 
-# Process and sensor noise; a number is the smoothness of both in samples.
-COLOURS: dict[str, tuple[Noise, Noise]] = {
-    "white": _noises(0.0),
-    "AR(1)": (_noises(0.0)[0], OrnsteinUhlenbeck(0.1, -0.1 / float(np.log(0.9)), FLOOR)),
-    **{f"{s:g}": _noises(s) for s in SMOOTHNESS},
-    "white/2": (_noises(0.0)[0], _noises(2.0)[1]),
-    "2/white": (_noises(2.0)[0], _noises(0.0)[1]),
-}
+COLOURS = {name: (process, sensor) for name, (process, (sensor,)) in colours(0.1, 1.0, (0.1,), FLOOR).items()}
 
 
 @dataclass(frozen=True)
@@ -91,21 +79,6 @@ class WrongRow:
     kalman: float
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What is asked of a ratio, and the worst that was measured."""
-
-    text: str
-    worst: float
-    where: str
-    asked: float
-
-    @property
-    def met(self) -> bool:
-        """Whether the worst is within what is asked."""
-        return self.worst <= self.asked + _ROUNDING
-
-
 def limit_row(plant: str, colour: str, starts: int = STARTS, evaluations: int = EVALUATIONS) -> LimitRow:
     """Return one row, exact: impulse responses against covariances over 320 samples."""
     model = PLANTS[plant](*COLOURS[colour])
@@ -134,19 +107,18 @@ def claims(rows: Sequence[LimitRow]) -> list[Claim]:
     """Return what is asked of the filter, as far as ``rows`` have the colours for it."""
     rough, smooth = ("white", "AR(1)"), [c for c in COLOURS if c not in ("white", "AR(1)")]
 
-    def claim(text: str, colours: Iterable[str], asked: float, ratio: Callable[[LimitRow], float]) -> list[Claim]:
-        found = [(ratio(r), f"{r.plant}, {r.colour}") for r in rows if r.colour in colours]
-        return [Claim(text, *max(found), asked)] if found else []
+    def worst(ratio: Callable[[LimitRow], float], colours: Iterable[str]) -> list[tuple[float, str]]:
+        return [(ratio(r), f"{r.plant}, {r.colour}") for r in rows if r.colour in colours]
 
     return [
-        *claim("order 4 / limit, smooth", smooth, 1.02, lambda r: r.order_4),
-        *claim("order 6 / limit, smooth", smooth, 1.015, lambda r: r.order_6),
-        *claim("either / limit, rough", rough, 1.001, lambda r: max(r.order_4, r.order_6)),
-        *claim("either / tuned Kalman", COLOURS, 1.0, lambda r: max(r.order_4, r.order_6) / r.kalman_tuned),
-        *claim("order 4 / Kalman, s = 2", ("2",), 0.86, lambda r: r.order_4 / r.kalman),
-        *claim("order 4 / Kalman, s = 3", ("3",), 0.75, lambda r: r.order_4 / r.kalman),
-        *claim("order 4 / Kalman, s = 5", ("5",), 0.58, lambda r: r.order_4 / r.kalman),
-        *claim("order 4 / tuned 1st, s = 2, 3", ("2", "3"), 0.96, lambda r: r.order_4 / r.coloured_tuned),
+        *claim("order 4 / limit, smooth", 1.02, worst(lambda r: r.order_4, smooth)),
+        *claim("order 6 / limit, smooth", 1.015, worst(lambda r: r.order_6, smooth)),
+        *claim("either / limit, rough", 1.001, worst(lambda r: max(r.order_4, r.order_6), rough)),
+        *claim("either / tuned Kalman", 1.0, worst(lambda r: max(r.order_4, r.order_6) / r.kalman_tuned, COLOURS)),
+        *claim("order 4 / Kalman, s = 2", 0.86, worst(lambda r: r.order_4 / r.kalman, ("2",))),
+        *claim("order 4 / Kalman, s = 3", 0.75, worst(lambda r: r.order_4 / r.kalman, ("3",))),
+        *claim("order 4 / Kalman, s = 5", 0.58, worst(lambda r: r.order_4 / r.kalman, ("5",))),
+        *claim("order 4 / tuned 1st, s = 2, 3", 0.96, worst(lambda r: r.order_4 / r.coloured_tuned, ("2", "3"))),
     ]
 
 
@@ -156,7 +128,7 @@ def run(console: Console) -> None:
     progress = track(jobs, "Tuning", console=console, transient=True)
     rows = [limit_row(plant, colour, STARTS, EVALUATIONS) for plant, colour in progress]
     for plant in PLANTS:
-        table = _table(
+        table = plain_table(
             f"RMSE / physical limit, {plant}",
             ("noise",),
             ("limit", "order 4", "order 6", "KF", "tuned", "1st", "tuned", "AR(6)", "starts"),
@@ -174,12 +146,9 @@ def run(console: Console) -> None:
         "diagonal) over R, 1st in the variances of process, sensor and floor, and times. Starts: worst start of a "
         "tuning over its best.\n"
     )
-    table = _table("Asked of the filter", ("ratio",), ("worst", "asked"), ("", "worst at"))
-    for c in claims(rows):
-        table.add_row(c.text, f"{c.worst:.4f}", f"{c.asked:g}", "met" if c.met else "NOT met", c.where)
-    console.print(table)
+    console.print(claims_table(claims(rows), "Asked of the filter"))
     console.print("Rough: white and AR(1); smooth: all others. Either: the worse of order 4 and order 6.\n")
-    table = _table(
+    table = plain_table(
         "RMSE / physical limit, order 4, told wrongly",
         ("plant",),
         ("floor", "s", "s × ½", "s × 2", "floor × 0.01", "floor × 100", "KF"),
@@ -199,11 +168,3 @@ def _ratios(model: LinearModel, filters: Iterable[LinearFilter]) -> tuple[float,
     moments = sample_covariance(model)
     limit = moments.score(moments.limit())
     return limit, [moments.score(moments.error(impulse_response(f))) / limit for f in filters]
-
-
-def _table(title: str, left: Sequence[str], right: Sequence[str], more: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for headings, justify in ((left, "left"), (right, "right"), (more, "left")):
-        for heading in headings:
-            table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    return table

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcctrl.models import LinearModel
-from pcctrl.noise import Noise, Smooth, White
+from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
-__all__ = ["cart_pole", "mass_spring_damper", "smooth_or_white"]
+__all__ = ["SMOOTHNESS", "cart_pole", "colours", "mass_spring_damper", "smooth_or_white"]
+
+SMOOTHNESS = (0.5, 1.0, 2.0, 3.0, 5.0)
 
 
 def mass_spring_damper(process: Noise, sensor: Noise) -> LinearModel:
@@ -46,6 +48,30 @@ def cart_pole(process: Noise, sensors: Sequence[Noise]) -> LinearModel:
     return LinearModel(
         A, B, np.eye(4)[[0, 2]], dt=0.02, noise_input=B, process_noise=[process], sensor_noise=list(sensors)
     )
+
+
+def colours(
+    dt: float, process_std: float, sensor_std: Sequence[float], floor: float
+) -> dict[str, tuple[Noise, tuple[Noise, ...]]]:
+    """Return the colours of the benchmarks by name, each the process noise and that of each sensor.
+
+    white; AR(1): white process, sensors of 0.9 a sample; a number: the smoothness of all in samples; process/sensor.
+    """
+
+    def process(samples: float) -> Noise:
+        return smooth_or_white(samples, dt, process_std, 1.0, floor)[0]
+
+    def sensors(samples: float) -> tuple[Noise, ...]:
+        return tuple(smooth_or_white(samples, dt, 1.0, std, floor)[1] for std in sensor_std)
+
+    tau = -dt / float(np.log(0.9))
+    return {
+        "white": (process(0.0), sensors(0.0)),
+        "AR(1)": (process(0.0), tuple(OrnsteinUhlenbeck(std, tau, floor) for std in sensor_std)),
+        **{f"{s:g}": (process(s), sensors(s)) for s in SMOOTHNESS},
+        "white/2": (process(0.0), sensors(2.0)),
+        "2/white": (process(2.0), sensors(0.0)),
+    }
 
 
 def smooth_or_white(

@@ -1,19 +1,21 @@
-"""Tuning of the simple active-inference loops: reflex arcs, and the errors that a PID's precisions start from."""
+"""Tuning of the active-inference loops, which are told the noise: a rate or two are all there is to tune."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from pcctrl.arrays import Array
-from pcctrl.controllers import PID, ReflexArc
-from pcctrl.evaluation.exact import closed_loop, fold_pid, fold_reflex
+from pcctrl.controllers import PID, ExpectedFreeEnergy, ReflexArc
+from pcctrl.evaluation.exact import Push, closed_loop, fold, fold_pid, fold_reflex
 from pcctrl.filters import PCFilter
 from pcctrl.linalg import stationary_covariance
 from pcctrl.models import Task
 from pcctrl.tuning.loops import TRUTH_ORDER, graded_cost
 from pcctrl.tuning.search import Tuned, scattered, search
 
-__all__ = ["pid_error_std", "reflex_loop", "tune_reflex"]
+__all__ = ["aif_loop", "pid_error_std", "reflex_loop", "tune_aif", "tune_reflex"]
 
 
 def reflex_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, ReflexArc]:
@@ -21,6 +23,37 @@ def reflex_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, Re
     tau, rate = np.exp(np.clip(values, -20.0, 20.0))
     arc = ReflexArc(task.model, float(tau), float(rate), (task.low, task.high), order=order)
     return PCFilter(task.model, order), arc
+
+
+def aif_loop(task: Task, rate: float, order: int = 4) -> tuple[PCFilter, ExpectedFreeEnergy]:
+    """Return the preset ``aif`` with a disturbance of ``rate`` (in the input's unit per √s), which it cancels."""
+    model = replace(task.model, disturbance=rate)
+    limits = (task.low, task.high)
+    efe = ExpectedFreeEnergy(model, task.state_weight, task.action_weight, order, limits, offset_free=True)
+    return PCFilter(model, order), efe
+
+
+def tune_aif(task: Task, push: Push, *, starts: int = 6, evaluations: int = 60, seed: int = 0) -> Tuned:
+    """Tune the one thing that `aif_loop` is not told: the logarithm of its disturbance's rate.
+
+    Args:
+        task: the task.
+        push: the constant disturbance that the cost includes.
+        starts: log-normal about e⁻² (standard deviation 2).
+        evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
+        seed: of the starts.
+
+    Raises:
+        ModelError: no start leads to a stable loop.
+        ParameterError: no starts or evaluations.
+    """
+    truth = task.model.joint(TRUTH_ORDER)
+
+    def cost(values: Array) -> float:
+        filter_, efe = aif_loop(task, float(np.exp(values[0])))
+        return graded_cost(truth, fold(filter_, efe.gain), task, push)
+
+    return search(cost, scattered(np.array([-2.0]), starts, seed), evaluations)
 
 
 def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: int = 0) -> Tuned:
