@@ -143,8 +143,8 @@ def run(console: Console) -> None:
         "std 1, sensor std 0.1, floor 1e-4; lag 0. Order 4, 6: PCFilter, noise told. KF: Kalman, variances told, taken "
         "for white. 1st: Kalman with first-order shaping filters, AR(6): with autoregressive ones, noise told. Tuned: "
         f"on this very score for this very noise, from {STARTS} starts of up to {EVALUATIONS} scores; KF in Q (scale, "
-        "diagonal) over R, 1st in the variances of process, sensor and floor, and times. Starts: worst start of a "
-        "tuning over its best.\n"
+        "diagonal) over R, 1st in the variances of sensor and floor over the process's, and times. Starts: worst start "
+        "of a tuning over its best.\n"
     )
     console.print(claims_table(claims(rows), "Asked of the filter"))
     console.print("Rough: white and AR(1); smooth: all others. Either: the worse of order 4 and order 6.\n")
