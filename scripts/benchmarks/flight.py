@@ -148,11 +148,11 @@ FITS: dict[str, tuple[Build, tuple[float, ...]]] = {
     "PC, Matérn-3/2": (_pc(lambda a, b: Matern(a, b, order=1)), (2.0, 0.05, 1e-4)),
     "PC, smooth": (_pc(Smooth), (2.0, 0.03, 1e-4)),
     "AR(6) Kalman": (_ar, (2.0, 0.05, 1e-4)),
-    "GF, causal, order 1": (_generalised("causal", 1), (2.0, 0.006, 1e-4)),
-    "GF, centred, order 4": (_generalised("centred", 4), (2.0, 0.006, 1e-4)),
-    "PC, Ornstein-Uhl., both": (_pc_both, (2.0, 0.1, 1e-4, 0.03)),
-    "GF, causal, order 1, both": (_generalised("causal", 1), (2.0, 0.006, 1e-4, 0.03)),
-    "GF, centred, order 4, both": (_generalised("centred", 4), (2.0, 0.006, 1e-4, 0.03)),
+    "GF causal 1": (_generalised("causal", 1), (2.0, 0.006, 1e-4)),
+    "GF centred 4": (_generalised("centred", 4), (2.0, 0.006, 1e-4)),
+    "PC, O.-U., both": (_pc_both, (2.0, 0.1, 1e-4, 0.03)),
+    "GF causal 1, both": (_generalised("causal", 1), (2.0, 0.006, 1e-4, 0.03)),
+    "GF centred 4, both": (_generalised("centred", 4), (2.0, 0.006, 1e-4, 0.03)),
 }
 
 
@@ -206,7 +206,7 @@ def score(name: str, values: Array, flight: Flight, lag: int) -> Score | None:
 def _table(title: str, scores: dict[tuple[str, int], list[Score]], error: Callable[[Score], float]) -> Table:
     """Return a table of one kind of error."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("filter", "fitted", *(h for lag in LAGS for h in (f"lag {lag}", "vs Kalman")), "−F"):
+    for heading in ("filter", "fit", *(h for lag in LAGS for h in (f"lag {lag}", "vs Kalman")), "−F"):
         table.add_column(heading, justify="left" if heading == "filter" else "right", no_wrap=True)
     for name, (_, centre) in FITS.items():
         cells = []
@@ -230,16 +230,16 @@ def run(console: Console) -> None:
             found = score(name, values, halves[flight][1 - half], lag)
             if found is not None:
                 scores.setdefault((name, lag), []).append(found)
-    title = "Roll rate in wind: squared error per 220 samples, the rate "
+    title = "Roll rate in wind, squared error per 220 samples: rate "
     console.print(_table(title + "as recorded", scores, lambda s: s.recorded))
-    console.print(_table(title + f"moved back by {_DELAY} samples", scores, lambda s: s.moved))
+    console.print(_table(title + f"moved back {_DELAY} samples", scores, lambda s: s.moved))
     console.print(
         f"Mean over 2 flights × 2 halves ({', '.join(FLIGHTS)}; samples {WINDOW[0]}-{WINDOW[1]}), each scored with "
         f"noise fitted to the measured angle of the other half: {STARTS} starts, {STARTS * EVALUATIONS} evaluations a "
-        "fit, of as many parameters as 'fitted' says; a fourth is noise on the angle's rate too ('both'). lag: future "
+        "fit, of as many parameters as 'fit' says; a fourth is noise on the angle's rate too ('both'). lag: future "
         "samples read. vs Kalman: geometric mean of the ratios. −F: evidence in nats a sample on the scored half, by "
         "which all are fitted but GF, the classical generalised filter: that by its error in predicting samples it "
-        "has not read, since its free energy is no evidence. Its orders are the best of those with that lag. AR is "
-        f"told a fitted Matérn-3/2 kernel. The recorded rate is {_DELAY} samples late against the recorded angle, "
-        "which favours estimates that are late themselves: hence the second table."
+        "has not read, since its free energy is no evidence. The number is its order, the best of those with that "
+        f"lag. AR is told a fitted Matérn-3/2 kernel. The recorded rate is {_DELAY} samples late against the recorded "
+        "angle, which favours estimates that are late themselves: hence the second table."
     )

@@ -51,7 +51,7 @@ def test_the_classical_filter_is_scored_at_its_own_lag_and_fitted_by_prediction(
     monkeypatch.setattr("pcctrl.scripts.benchmarks.flight.EVALUATIONS", 25)
     flight = made_up_flight()
     flight = Flight(flight.y[:300], flight.u[:300], flight.rate[:300], flight.dt)
-    for name, lag in (("GF, causal, order 1", 0), ("GF, centred, order 4, both", 2)):
+    for name, lag in (("GF causal 1", 0), ("GF centred 4, both", 2)):
         start = np.log(FITS[name][1])
         assert score(name, start, flight, 2 - lag) is None
         before = score(name, start, flight, lag)
