@@ -25,21 +25,24 @@ def reflex_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, Re
     return PCFilter(task.model, order), arc
 
 
-def aif_loop(task: Task, rate: float, order: int = 4) -> tuple[PCFilter, ExpectedFreeEnergy]:
-    """Return the preset ``aif`` with a disturbance of ``rate`` (in the input's unit per √s), which it cancels."""
-    model = replace(task.model, disturbance=rate)
-    limits = (task.low, task.high)
-    efe = ExpectedFreeEnergy(model, task.state_weight, task.action_weight, order, limits, offset_free=True)
-    return PCFilter(model, order), efe
+def aif_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, ExpectedFreeEnergy]:
+    """Return the preset ``aif`` that cancels a disturbance: ``values`` are ln of its rate, and of a factor on ρ.
+
+    The rate is in the input's unit per √s.
+    """
+    rate, factor = np.exp(np.clip(values, -50.0, 50.0))
+    model = replace(task.model, disturbance=float(rate))
+    limits, rho = (task.low, task.high), task.action_weight * float(factor)
+    return PCFilter(model, order), ExpectedFreeEnergy(model, task.state_weight, rho, order, limits, offset_free=True)
 
 
-def tune_aif(task: Task, push: Push, *, starts: int = 6, evaluations: int = 60, seed: int = 0) -> Tuned:
-    """Tune the one thing that `aif_loop` is not told: the logarithm of its disturbance's rate.
+def tune_aif(task: Task, push: Push, *, starts: int = 6, evaluations: int = 200, seed: int = 0) -> Tuned:
+    """Tune what `aif_loop` is not told of a disturbance: its rate, and how dear it makes action.
 
     Args:
         task: the task.
         push: the constant disturbance that the cost includes.
-        starts: log-normal about e⁻² (standard deviation 2).
+        starts: log-normal about a rate of e⁻² and the task's own ρ (standard deviation 2).
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the starts.
 
@@ -50,10 +53,10 @@ def tune_aif(task: Task, push: Push, *, starts: int = 6, evaluations: int = 60, 
     truth = task.model.joint(TRUTH_ORDER)
 
     def cost(values: Array) -> float:
-        filter_, efe = aif_loop(task, float(np.exp(values[0])))
+        filter_, efe = aif_loop(task, values)
         return graded_cost(truth, fold(filter_, efe.gain), task, push)
 
-    return search(cost, scattered(np.array([-2.0]), starts, seed), evaluations)
+    return search(cost, scattered(np.array([-2.0, 0.0]), starts, seed), evaluations)
 
 
 def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: int = 0) -> Tuned:
