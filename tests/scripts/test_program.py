@@ -71,7 +71,7 @@ def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.Captur
         (["run", "pcctrl/CartPole-v0", "--noise.colour", "pink"], ["pink"]),
         (["run", "pcctrl/CartPole-v0", "--noise.dropout", "2"], ["dropout"]),
         (["run", "pcctrl/CartPole-v0", "--agent", "lqg", "--seed", "-3"], ["seeds", "-3"]),
-        (["bench", "speed"], ["name", "limits", "speed"]),
+        (["bench", "sped"], ["name", "limits", "sped"]),
         (["fly"], ["fly"]),
         ([], ["pcctrl"]),
     ],
