@@ -105,25 +105,26 @@ def _stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: s
         *np.split(block, [m, m + N, m + N + p], 1)[1:],
     )
     means[0] = np.moveaxis(belief.mean - joint.mean, -1, 0)
-    start = where.start
+    start, settled = where.start, False
     while start < where.stop:
         count = min(size, where.stop - start)
-        if P is filter_.steady.covariance:
-            corrections = [filter_.steady]
-        else:
-            corrections, P = _transient(filter_, P, min(count, _TRANSIENT))
-            count = len(corrections)
-        now, folded = slice(start, start + count), [np.vstack([read, predict + c.gain.dot(read)]) for c in corrections]
+        if not settled:
+            settled, corrections = P is filter_.steady.covariance, [filter_.steady]
+            if not settled:
+                corrections, P = _transient(filter_, P, min(count, _TRANSIENT))
+                count = len(corrections)
+            # One correction for each sample, or the steady one for all.
+            folded = [np.vstack([read, predict + c.gain.dot(read)]) for c in corrections]
+            correction = Correction(*(np.stack(parts) for parts in zip(*corrections, strict=True)))
+            whiten = correction.triangle / np.sqrt(correction.variances)[..., None]
+        now = slice(start, start + count)
         np.subtract(_time_first(held[..., start - 1 : now.stop - 1, :]), u_rest, out=inputs[:count])
         np.subtract(_time_first(y[..., now, :]), y_rest, out=samples[:count])
         for here, there, M in zip(
             flat[:count, m:], flat[1 : count + 1, : m + N], itertools.cycle(folded), strict=False
         ):
             M.dot(here, there)
-        # One correction for each sample, or the steady one for all.
-        correction = Correction(*(np.stack(parts) for parts in zip(*corrections, strict=True)))
         innovation = block[1 : count + 1, :m]
-        whiten = correction.triangle / np.sqrt(correction.variances)[..., None]
         with np.errstate(over="ignore", invalid="ignore"):
             nis = np.square(whiten @ flat[1 : count + 1, :m]).sum(axis=1)
             free_energy = minimum(nis.T, correction, m).T
