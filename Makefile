@@ -27,6 +27,7 @@ bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (minutes)
 	$(BIN)/pcctrl bench limits
 	$(BIN)/pcctrl bench loops
 	$(BIN)/pcctrl bench cartpole
+	$(BIN)/pcctrl bench speed
 
 clean:  ## remove the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info

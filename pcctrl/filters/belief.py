@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array
 from pcctrl.free_energy import Correction, minimum
 
-__all__ = ["PATIENCE", "Belief", "Estimate", "Info", "Status"]
+__all__ = ["ABSURD", "PATIENCE", "Belief", "Estimate", "Info", "Status"]
 
 
 # A surprising sensor is doubted for so many samples running, then believed: without this cap a push of the robot is
 # rejected for ever and the loop is lost (DESIGN §2.3).
 PATIENCE = 3
+# A sensor value beyond this is missing.
+ABSURD = 1e100
 
 
 class Status(enum.IntEnum):

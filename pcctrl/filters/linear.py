@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times, vectors
 from pcctrl.errors import ParameterError
-from pcctrl.filters.belief import PATIENCE, Belief, Estimate, Info
+from pcctrl.filters.belief import ABSURD, PATIENCE, Belief, Estimate, Info
 from pcctrl.filters.recording import run, smooth
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
@@ -25,9 +25,8 @@ __all__ = ["LinearFilter"]
 
 # A carried covariance this close to the steady one, relative to its standard deviations, is replaced by it.
 _CONVERGED = 1e-9
-# A covariance this many times the prior's, or a sensor value beyond this, is no longer arithmetic but overflow.
+# A covariance this many times the prior's is no longer arithmetic but overflow.
 _LOST = 1e12
-_ABSURD = 1e100
 
 
 class LinearFilter(abc.ABC):
@@ -87,6 +86,12 @@ class LinearFilter(abc.ABC):
         return _LOST * max(1.0, float(self._prior.max()))
 
     @cached_property
+    def _near(self) -> Array:
+        """How far each entry of a covariance may be from the steady one to be replaced by it."""
+        scale = np.sqrt(np.diagonal(self.steady.covariance))
+        return np.asarray(_CONVERGED * np.outer(scale, scale))
+
+    @cached_property
     def _affine(self) -> bool:
         """Whether constants drive the state, or sensors read more than it: most models spare a step these terms."""
         joint = self.joint
@@ -144,7 +149,7 @@ class LinearFilter(abc.ABC):
             dt: seconds since then, if not the model's sample time.
         """
         joint = self.joint if dt is None or dt == self.model.dt else self._resampled(dt)
-        if not float(np.vdot(belief.covariance, belief.covariance)) < _ABSURD**2:
+        if not float(np.vdot(belief.covariance, belief.covariance)) < ABSURD**2:
             return belief  # it knows nothing; before it overflows it stands still, and the next update resets it
         mean = times(joint.F, belief.mean)
         u = joint.input if u is None else vectors("u", u, len(joint.input))
@@ -153,10 +158,7 @@ class LinearFilter(abc.ABC):
             mean += joint.offset
         if joint is self.joint and belief.covariance is self.steady.covariance:
             return Belief(mean, self.steady_prior, u, belief.plant, belief.streak)
-        P = belief.covariance
-        P = joint.F.dot(P).dot(joint.F.T) if P.ndim == 2 else joint.F @ P @ joint.F.T
-        P += joint.Q
-        return Belief(mean, P, u, belief.plant, belief.streak)
+        return Belief(mean, joint.spread(belief.covariance), u, belief.plant, belief.streak)
 
     def _resampled(self, dt: float) -> JointModel:
         if any(self.joint.lags):
@@ -182,8 +184,8 @@ class LinearFilter(abc.ABC):
             innovation = innovation - (times(joint.D, belief.input) + joint.sensor_offset)
         present: NDArray[np.bool_] | None = None
         # One product tells whether all is finite: squares do not cancel.
-        if not float(np.vdot(innovation, innovation)) < _ABSURD:
-            present = np.abs(y) < _ABSURD
+        if not float(np.vdot(innovation, innovation)) < ABSURD:
+            present = np.abs(y) < ABSURD
             innovation = np.where(present, innovation, 0.0)
         P = belief.covariance
         correction, streak = self._correction(P, innovation, present, belief.streak)
@@ -270,19 +272,16 @@ class LinearFilter(abc.ABC):
         steady = self.steady.covariance
         if self.precision == "carried" or covariance is steady:
             return covariance
-        scale = np.sqrt(np.diagonal(steady))
-        if np.all(np.abs(covariance - steady) <= _CONVERGED * np.outer(scale, scale)):
-            return steady
-        return covariance
+        return steady if (np.abs(covariance - steady) <= self._near).all() else covariance
 
     def _lost(self, mean: Array, covariance: Array) -> NDArray[np.bool_] | None:
         """Tell which members of the batch are no longer finite, or None for none."""
         # No variance is above the limit where all entries together are not.
         limit = self._most
-        if float(np.vdot(mean, mean)) < _ABSURD and (
+        if float(np.vdot(mean, mean)) < ABSURD and (
             covariance is self.steady.covariance or float(np.vdot(covariance, covariance)) < limit**2
         ):
             return None
         lost = ~(np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) < limit)
-        lost = lost | ~(np.abs(mean).max(axis=-1) < _ABSURD)
+        lost = lost | ~(np.abs(mean).max(axis=-1) < ABSURD)
         return np.asarray(lost) if lost.any() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.filters.belief import Belief, Estimate
-from pcctrl.free_energy import minimum
+from pcctrl.filters.belief import ABSURD, Belief, Estimate
+from pcctrl.free_energy import Correction, correct, minimum
 
 if TYPE_CHECKING:
     from pcctrl.filters.linear import LinearFilter
@@ -21,6 +22,8 @@ __all__ = ["check_recording", "run", "smooth"]
 
 # Numbers in a block of samples that are filtered together: two megabytes.
 _BLOCK = 2**18
+# Samples in a block before the gain is steady, each with matrices of its own.
+_TRANSIENT = 64
 
 
 def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array) -> tuple[Array, Array]:
@@ -47,8 +50,8 @@ def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array
 def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief | None = None) -> Estimate:
     """Return the estimate of a recording; see `LinearFilter.run`.
 
-    Until the gain is steady, and around missing or doubted samples, this is `LinearFilter.step`; on finite stretches
-    with a steady gain it is one product a sample.
+    At missing or doubted samples this is `LinearFilter.step`; on finite stretches it is one product a sample, of which
+    the gain does not depend on the data.
     """
     joint = filter_.joint
     y, u = check_recording(y, u, len(joint.R), joint.input)
@@ -59,12 +62,12 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
     y = np.broadcast_to(y, (*batch, *y.shape[-2:]))
     n, m = joint.plant, len(joint.R)
     out = _unwritten(batch, T, n, m)
-    whole = np.isfinite(y).reshape(-1, T * m).all(axis=0).reshape(T, m).all(axis=1)
+    whole = (np.abs(y) < ABSURD).reshape(-1, T * m).all(axis=0).reshape(T, m).all(axis=1)
     belief, k = filter_.init(batch) if prior is None else prior, 0
     while k < T:
-        if k > 0 and belief.covariance is filter_.steady.covariance and whole[k] and filter_.is_plain:
+        if k > 0 and whole[k] and filter_.is_plain and belief.covariance.ndim == 2:
             end = k + int(np.argmin(np.append(whole[k:], False)))
-            belief = _steady_stretch(filter_, belief, y, u, slice(k, end), out)
+            belief = _stretch(filter_, belief, y, u, slice(k, end), out)
             k = end
             continue
         if k > 0:
@@ -78,22 +81,20 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
     return out
 
 
-def _steady_stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: slice, out: Estimate) -> Belief:
-    r"""Filter finite samples with the steady gain: :math:`(\epsilon_k, \mu_k) = M\,(\mu_{k-1}, u_{k-1}, y_k)`.
+def _stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: slice, out: Estimate) -> Belief:
+    r"""Filter finite samples by :math:`(\epsilon_k, \mu_k) = M_k\,(\mu_{k-1}, u_{k-1}, y_k)`, M steady in the end.
 
     Time leads and the batch trails, so that each product lands where the next begins; a block of samples fits a cache.
     All is relative to the operating point, which leaves no constants.
     """
-    joint, steady, batch = filter_.joint, filter_.steady, y.shape[:-2]
+    joint, batch, P = filter_.joint, y.shape[:-2], belief.covariance
     N, n, m, p = joint.size, joint.plant, len(joint.R), len(joint.input)
     read = np.hstack([-joint.C @ joint.F, -joint.C @ joint.B - joint.D, np.eye(m)])
-    M = np.vstack([read, np.hstack([joint.F, joint.B, np.zeros((N, m))]) + steady.gain @ read])
-    whiten = steady.triangle / np.sqrt(steady.variances)[:, None]
+    predict = np.hstack([joint.F, joint.B, np.zeros((N, m))])
     held = np.broadcast_to(u, (*batch, *u.shape[-2:]))
     across = (-1, *(1 for _ in batch))
     u_rest = joint.input.reshape(across)
     y_rest = (joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset).reshape(across)
-    at_least = minimum(np.zeros(()), steady, m)
 
     # In a row of the block: the innovation and mean of one sample, the input since then, and the next sample.
     rows, members = m + N + p + m, math.prod(batch)
@@ -104,26 +105,49 @@ def _steady_stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, w
         *np.split(block, [m, m + N, m + N + p], 1)[1:],
     )
     means[0] = np.moveaxis(belief.mean - joint.mean, -1, 0)
-    for start in range(where.start, where.stop, size):
-        now = slice(start, min(start + size, where.stop))
-        count = now.stop - start
+    start, settled = where.start, False
+    while start < where.stop:
+        count = min(size, where.stop - start)
+        if not settled:
+            settled, corrections = P is filter_.steady.covariance, [filter_.steady]
+            if not settled:
+                corrections, P = _transient(filter_, P, min(count, _TRANSIENT))
+                count = len(corrections)
+            # One correction for each sample, or the steady one for all.
+            folded = [np.vstack([read, predict + c.gain.dot(read)]) for c in corrections]
+            correction = Correction(*(np.stack(parts) for parts in zip(*corrections, strict=True)))
+            whiten = correction.triangle / np.sqrt(correction.variances)[..., None]
+        now = slice(start, start + count)
         np.subtract(_time_first(held[..., start - 1 : now.stop - 1, :]), u_rest, out=inputs[:count])
         np.subtract(_time_first(y[..., now, :]), y_rest, out=samples[:count])
-        for here, there in zip(flat[:count, m:], flat[1 : count + 1, : m + N], strict=True):
+        for here, there, M in zip(
+            flat[:count, m:], flat[1 : count + 1, : m + N], itertools.cycle(folded), strict=False
+        ):
             M.dot(here, there)
         innovation = block[1 : count + 1, :m]
-        _time_first(out.innovation[..., now, :])[...] = innovation
-        white = whiten.dot(innovation.swapaxes(0, 1).reshape(m, -1))
         with np.errstate(over="ignore", invalid="ignore"):
-            nis = np.square(white, out=white).sum(axis=0).reshape(count, *batch)
+            nis = np.square(whiten @ flat[1 : count + 1, :m]).sum(axis=1)
+            free_energy = minimum(nis.T, correction, m).T
             np.add(means[1 : count + 1, :n], joint.mean[:n].reshape(across), out=_time_first(out.mean[..., now, :]))
-            np.moveaxis(out.nis[..., now], -1, 0)[...] = nis
-            np.add(0.5 * nis, at_least, out=np.moveaxis(out.free_energy[..., now], -1, 0))
+        np.moveaxis(out.nis[..., now], -1, 0)[...] = nis.reshape(count, *batch)
+        np.moveaxis(out.free_energy[..., now], -1, 0)[...] = free_energy.reshape(count, *batch)
+        _time_first(out.innovation[..., now, :])[...] = innovation
+        variance = np.diagonal(correction.covariance, axis1=-2, axis2=-1)[:, :n]
+        out.std[..., now, :] = np.sqrt(variance)
+        out.innovation_std[..., now, :] = np.sqrt(np.diagonal(correction.innovation_covariance, axis1=-2, axis2=-1))
         means[0] = means[count]
-    out.std[..., where, :] = np.sqrt(np.diagonal(steady.covariance)[:n])
-    out.innovation_std[..., where, :] = np.sqrt(np.diagonal(steady.innovation_covariance))
+        start = now.stop
     mean = np.moveaxis(means[0], 0, -1) + joint.mean
-    return Belief(mean, steady.covariance, held[..., where.stop - 2, :], n, belief.streak)
+    return Belief(mean, P, held[..., where.stop - 2, :], n, belief.streak)
+
+
+def _transient(filter_: LinearFilter, P: Array, count: int) -> tuple[list[Correction], Array]:
+    """Return at most ``count`` corrections after the covariance P, ending where it is the steady one, and the last."""
+    corrections: list[Correction] = []
+    while len(corrections) < count and P is not filter_.steady.covariance:
+        corrections.append(correct(filter_.joint.spread(P), filter_.joint.C, filter_.joint.R))
+        P = filter_._settle(corrections[-1].covariance)
+    return corrections, P
 
 
 def _unwritten(batch: tuple[int, ...], T: int, n: int, m: int) -> Estimate:

@@ -75,6 +75,15 @@ class JointModel:
         """Where ŵ and d stand: the part of the belief that is a forecast of what will push the plant."""
         return slice(self.plant, self.plant + self.process + self.disturbances)
 
+    def spread(self, P: Array) -> Array:
+        """Return the covariance F P Fᵀ + Q one sample after P, (N, N) or (..., N, N)."""
+        if P.ndim > 2:
+            return self.F @ P @ self.F.T + self.Q
+        # For one belief `dot` is quicker than ``@``.
+        later: Array = self.F.dot(P).dot(self.F.T)
+        later += self.Q
+        return later
+
     def is_stable(self) -> bool:
         """Tell whether the plant, and so the joint model, has a stationary distribution."""
         return spectral_radius(self.F) < 1.0 - 1e-9

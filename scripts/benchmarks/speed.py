@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich import box
@@ -63,9 +63,9 @@ def speed_rows(blocks: int = BLOCKS, samples: int = SAMPLES, batch: tuple[int, i
     noise = NoiseOptions(s=2.0 * CartPoleEnv.sample_time())
     task = agents.task_of(noise.make("pcctrl/CartPole-v0", CartPoleEnv))
     rows = _steps(task, blocks)
-    for order, recordings in ((7, 1), (4, batch[0]), (7, batch[0])):
-        filter_ = PCFilter(task.model, order)
-        rows.append(_recordings(filter_, recordings, samples if recordings == 1 else batch[1], blocks))
+    rows.append(_recordings(PCFilter(task.model, 7), 1, samples, blocks))
+    for order, steady in ((4, False), (4, True), (7, False), (7, True)):
+        rows.append(_recordings(PCFilter(task.model, order), *batch, blocks, steady))
     return rows
 
 
@@ -90,20 +90,23 @@ def _steps(task: Task, blocks: int) -> list[SpeedRow]:
     ]
 
 
-def _recordings(filter_: LinearFilter, recordings: int, samples: int, blocks: int) -> SpeedRow:
+def _recordings(filter_: LinearFilter, recordings: int, samples: int, blocks: int, steady: bool = False) -> SpeedRow:
     """Return the row of `run` on one recording or a batch, a sample of all recordings."""
     joint, rng = filter_.joint, np.random.default_rng(0)
     N, m, p = joint.size, len(joint.R), len(joint.input)
     batch = () if recordings == 1 else (recordings,)
     y, u = 0.01 * rng.standard_normal((*batch, samples, m)), rng.standard_normal((*batch, samples, p))
+    prior = filter_.init(batch)
+    if steady:
+        prior = replace(prior, covariance=filter_.steady_prior)
     if recordings == 1:
         what, against, asked = f"run, {samples} samples, N = {N}", f"np.dot, {N} × {N}", 4.0
         dot = _dot(joint.F, rng.standard_normal(N))
     else:
-        what, asked = f"run, {recordings} × {samples}, N = {N}", 2.0
+        what, asked = f"run, {recordings} × {samples}, N = {N}{', steady' * steady}", 2.0
         against = f"np.dot, {recordings} × {N + m + p} · {N + m + p} × {N + m}"
         dot = _dot(rng.standard_normal((recordings, N + m + p)), rng.standard_normal((N + m + p, N + m)))
-    ours, bare = _best([lambda: filter_.run(y, u), dot], blocks)
+    ours, bare = _best([lambda: filter_.run(y, u, prior), dot], blocks)
     return SpeedRow(what, ours / samples, against, bare, asked)
 
 
@@ -151,7 +154,8 @@ def run(console: Console) -> None:
     rows = speed_rows()
     table = Table(title="Time, cart-pole", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("what", "µs", "against", "its µs", "ratio", "asked"):
-        table.add_column(heading, justify="left" if heading in ("what", "against") else "right", no_wrap=True)
+        words = heading in ("what", "against")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=not words)
     for row in rows:
         missing = math.isnan(row.yardstick)
         against = "filterpy not installed (pip install filterpy)" if missing else row.against
@@ -164,5 +168,6 @@ def run(console: Console) -> None:
     console.print(
         f"A step, or a sample of all recordings; N joint states, 2 sensors, 1 input, s = 2 samples. Best of {BLOCKS} "
         "blocks, those of a row in turns; only the ratios say something about another machine. filterpy: predict and "
-        f"update, always carried. BLAS threads as they come: {threads}; {os.cpu_count()} cores."
+        "update, always carried. run: from the model's prior, so at first each sample has a gain of its own, or steady "
+        f"from the start. BLAS threads as they come: {threads}; {os.cpu_count()} cores."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,3 +241,25 @@ def test_bad_arguments_are_named() -> None:
         filter_.run(np.zeros(5))
     with pytest.raises(ShapeError, match="u"):
         filter_.run(Y, U[:3])
+
+
+@pytest.mark.parametrize("precision", ["steady", "carried"])
+def test_run_is_step_after_step(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch with an operating point and missing samples, in blocks that end anywhere."""
+    monkeypatch.setattr("pcctrl.filters.recording._BLOCK", 500)
+    at = (np.array([0.25, 0.0]), np.array([1.0]), np.array([7.0]))
+    model = replace(smooth_msd(), D=np.array([[0.3]]), operating_point=at)
+    filter_ = PCFilter(model, precision=precision)
+    rng = np.random.default_rng(0)
+    y, u = 7.0 + 0.1 * rng.standard_normal((2, 3, 400, 1)), 1.0 + rng.standard_normal((2, 3, 400, 1))
+    y[1, 2, 50], y[0, 0, 370:373], y[0, 1, 375] = np.nan, np.inf, 1e200
+    found = filter_.run(y, u)
+    belief = filter_.init((2, 3))
+    for k in range(400):
+        if k:
+            belief = filter_.predict(belief, u[..., k - 1, :])
+        belief, info = filter_.update(belief, y[..., k, :])
+        for name, want in (("mean", belief.state), ("std", belief.std), ("innovation", info.innovation)):
+            np.testing.assert_allclose(getattr(found, name)[..., k, :], want, rtol=1e-7, atol=1e-9)
+        for name in ("nis", "free_energy", "status"):
+            np.testing.assert_allclose(getattr(found, name)[..., k], getattr(info, name), rtol=1e-6, atol=1e-8)

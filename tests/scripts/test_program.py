@@ -84,7 +84,7 @@ def test_run_takes_a_model_from_a_file(tmp_path: Path, capsys: pytest.CaptureFix
         (["run", "pcctrl/CartPole-v0", "--noise.colour", "pink"], ["pink"]),
         (["run", "pcctrl/CartPole-v0", "--noise.dropout", "2"], ["dropout"]),
         (["run", "pcctrl/CartPole-v0", "--agent", "lqg", "--seed", "-3"], ["seeds", "-3"]),
-        (["bench", "nothing"], ["name", "limits", "speed"]),
+        (["bench", "sped"], ["name", "limits", "sped"]),
         (["fly"], ["fly"]),
         ([], ["pcctrl"]),
     ],

@@ -12,7 +12,7 @@ from pcctrl.scripts.benchmarks.speed import speed_rows
 
 def test_every_row_has_times() -> None:
     rows = speed_rows(blocks=1, samples=20, batch=(3, 20))
-    assert len(rows) == 6
+    assert len(rows) == 8
     assert (np.array([(r.seconds, r.yardstick, r.ratio, r.asked) for r in rows]) > 0.0).all()
     assert np.isfinite([r.ratio for r in rows]).all()
 
