@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields, replace
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -48,6 +49,7 @@ class LoopRow:
     Args:
         plant: of `PLANTS`.
         colour: of `COLOURS`.
+        spread: worst start of the tunings of LQGs over their best.
         aif: the preset, told the noise.
         x_only: its belief fed back by LQR: no forecast.
         reflex: its belief through a reflex arc of tuned speed.
@@ -56,11 +58,11 @@ class LoopRow:
         tuned: tuned over Q's diagonal too.
         elsewhere: that, tuned for smooth noise of two samples wherever it is used.
         pid: tuned.
-        spread: worst start of the tunings of LQGs over their best.
     """
 
     plant: str
     colour: str
+    spread: float
     aif: float
     x_only: float
     reflex: float
@@ -69,7 +71,6 @@ class LoopRow:
     tuned: float
     elsewhere: float
     pid: float
-    spread: float
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def loop_row(plant: str, colour: str, at_2: Array) -> LoopRow:
         lqg(at_2),
         cost(fold_pid(pid_loop(task, tune_pid(task).values))),
     )
-    ratios = [c / optimum for c in costs]
-    return LoopRow(plant, colour, *ratios, spread=max(max(t.costs) / t.cost for t in (scalar, tuned)))
+    spread = max(max(t.costs) / t.cost for t in (scalar, tuned))
+    return LoopRow(plant, colour, spread, *(c / optimum for c in costs))
 
 
 def push_row(plant: str, colour: str) -> PushRow:
@@ -168,14 +169,16 @@ def run(console: Console) -> None:
         at_2 = dict(zip(PLANTS, pool.map(tune_lqg, [task_of(plant, "2") for plant in PLANTS]), strict=True))
         jobs = [pool.submit(loop_row, plant, colour, at_2[plant].values) for plant in PLANTS for colour in COLOURS]
         pushes = [pool.submit(push_row, plant, colour) for plant in PLANTS for colour in PUSHED]
-        for job in track([*jobs, *pushes], "Tuning", console=console, transient=True):
-            job.exception()  # waits
+        every: list[Future[Any]] = [*jobs, *pushes]
+        for _ in track(as_completed(every), "Tuning", total=len(every), console=console, transient=True):
+            pass
         rows, pushed = [job.result() for job in jobs], [job.result() for job in pushes]
     headings = ("aif", "x only", "reflex", "lqg", "Q, R, ρ", "tuned", "of s = 2", "pid", "starts")
     for plant in PLANTS:
         table = plain_table(f"Cost / optimum, {plant}", ("noise",), headings)
         for r in (r for r in rows if r.plant == plant):
-            table.add_row(r.colour, *(f"{getattr(r, f.name):.3f}" for f in fields(r)[2:]))
+            numbers = [*(getattr(r, f.name) for f in fields(r)[3:]), r.spread]
+            table.add_row(r.colour, *(f"{v:.3f}" for v in numbers))
         console.print(table, end="\n\n")
     console.print(
         "Exact, no seeds. Noise: smoothness s in samples of all, or process/sensor; AR(1): white process, sensors 0.9 "
