@@ -193,7 +193,7 @@ def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> Agent
         covariance=b.covariance if a.covariance is b.covariance else np.where(two, a.covariance, b.covariance),
         input=np.where(one, a.input, b.input),
         plant=b.plant,
-        streak=None if a.streak is None or b.streak is None else np.where(one, a.streak, b.streak),
+        doubt=_choose_memory(one, a.doubt, b.doubt),
     )
     memory = _choose_memory(one, new.controller, old.controller)
     return AgentState(belief, memory, np.where(one, np.asarray(new.action), np.asarray(old.action)), old.faults)

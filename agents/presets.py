@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -12,12 +13,16 @@ from pcctrl.controllers import LQR, ActiveInferencePID, ExpectedFreeEnergy
 from pcctrl.errors import ModelError
 from pcctrl.filters import KalmanFilter, PCFilter, Readings
 from pcctrl.models import Task
-from pcctrl.tuning import lqg_loop, pid_error_std, pid_loop, reflex_loop, tune_lqg, tune_pid, tune_reflex
+from pcctrl.tuning import ORDER, lqg_loop, pid_error_std, pid_loop, reflex_loop, tune_lqg, tune_pid, tune_reflex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["PRESETS", "describe", "make", "task_of"]
+
+
+# Two presets start from the same PID.
+_tune_pid = functools.lru_cache(maxsize=1)(tune_pid)
 
 
 def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
@@ -62,10 +67,9 @@ def describe(name: str) -> str:
 
 def _aif(task: Task) -> Agent:
     """Predictive-coding filter in generalised coordinates, acting on expected free energy."""
-    order = 4
     limits = (task.low, task.high)
-    controller = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, order, limits)
-    return Agent(PCFilter(task.model, order), controller, limits, Card("noise told, with its colour"))
+    controller = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, ORDER, limits)
+    return Agent(PCFilter(task.model, ORDER), controller, limits, Card("noise told, with its colour"))
 
 
 def _aif_reflex(task: Task) -> Agent:
@@ -77,7 +81,7 @@ def _aif_reflex(task: Task) -> Agent:
 
 def _aif_pid(task: Task) -> Agent:
     """PID as active inference: tuned gains as precisions, which the errors then go on tuning."""
-    tuned = tune_pid(task)
+    tuned = _tune_pid(task)
     pid = pid_loop(task, tuned.values)
     card = Card("tuned on the noise told, then learning", f"gains, τ: {tuned.budget()}")
     # The precisions follow the errors of some 500 samples: faster, they would follow the noise.
@@ -109,7 +113,7 @@ def _lqg_integral(task: Task) -> Agent:
 
 def _pid(task: Task) -> Agent:
     """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
-    tuned = tune_pid(task)
+    tuned = _tune_pid(task)
     card = Card("tuned on the noise told", f"gains, τ: {tuned.budget()}")
     return Agent(Readings(task.model), pid_loop(task, tuned.values), (task.low, task.high), card)
 

@@ -9,14 +9,15 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import cartpole, flight, limits, loops, speed
+from pcctrl.scripts.benchmarks import flight, limits, loops, presets, shocks, speed
 
 __all__ = ["Bench"]
 
 BENCHMARKS = {
     "limits": limits.run,
     "loops": loops.run,
-    "cartpole": cartpole.run,
+    "shocks": shocks.run,
+    "presets": presets.run,
     "flight": flight.run,
     "speed": speed.run,
 }
@@ -27,14 +28,14 @@ class Bench:
     """Make a table of the documentation again.
 
     limits: estimation against the physical limit and tuned peers, exact (minutes of tuning). loops: closed-loop costs
-    against the optimum, exact (minutes of tuning). cartpole: closed-loop cost against a tuned LQG in every colour, 100
-    seeds (minutes, resumable, in out/bench/cartpole). flight: roll rate from a recorded quadcopter flight, which
-    PCCTRL_DATA must point to (minutes). speed: times, as ratios to the products that they need and to filterpy
-    (seconds).
+    against the optimum and tuned peers, exact (minutes of tuning). shocks: outliers and pushes, 200 episodes a row
+    (a minute). presets: every agent in every colour on the MuJoCo plants, 100 seeds (half an hour, resumable, in
+    out/bench/presets). flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
+    speed: times, as ratios to the products that they need and to filterpy (seconds).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, cartpole, flight or speed."""
+    """limits, loops, shocks, presets, flight or speed."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""

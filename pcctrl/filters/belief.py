@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
+from pcctrl.filters.doubt import Doubt
 from pcctrl.free_energy import Correction, minimum
 
-__all__ = ["ABSURD", "PATIENCE", "Belief", "Estimate", "Info", "Status"]
-
-
-# A surprising sensor is doubted for so many samples running, then believed: without this cap a push of the robot is
-# rejected for ever and the loop is lost (DESIGN §2.3).
-PATIENCE = 3
+__all__ = ["ABSURD", "Belief", "Estimate", "Info", "Status"]
 # A sensor value beyond this is missing.
 ABSURD = 1e100
 
@@ -47,14 +43,14 @@ class Belief:
         covariance: (N, N), shared by the batch, or (..., N, N).
         input: the input held until now (p,) or (..., p), which a sensor with a D reads.
         plant: number n of physical states.
-        streak: how many samples running each sensor has been surprising (..., m), None if that is not watched.
+        doubt: what is remembered of each sensor's surprises, None if they are not watched.
     """
 
     mean: Array
     covariance: Array
     input: Array
     plant: int
-    streak: NDArray[np.int64] | None = None
+    doubt: Doubt | None = None
 
     @property
     def state(self) -> Array:
@@ -76,20 +72,20 @@ class Info(NamedTuple):
         present: which sensors were used, (..., m), or None for all of them.
         correction: the gain and covariances of this update.
         reset: whether the belief was reset, (...), or None for nowhere.
-        streak: how many samples running each sensor has been surprising (..., m), None if that is not watched.
+        doubt: of each sensor's surprises after this one, None if they are not watched.
+        doubted: which sensors were given less precision (..., m), None if none are watched.
         iterations: steps of descent on the free energy.
         residual: distance of the mean from the minimum, in posterior standard deviations, the largest of the batch.
-        patience: how many samples running a surprising sensor is doubted.
     """
 
     innovation: Array
     present: NDArray[np.bool_] | None
     correction: Correction
     reset: NDArray[np.bool_] | None
-    streak: NDArray[np.int64] | None = None
+    doubt: Doubt | None = None
+    doubted: NDArray[np.bool_] | None = None
     iterations: int = 1
     residual: float = 0.0
-    patience: int = PATIENCE
 
     @property
     def innovation_covariance(self) -> Array:
@@ -113,9 +109,9 @@ class Info(NamedTuple):
     def status(self) -> NDArray[np.int64]:
         """A `Status` for each member of the batch, (...)."""
         status = np.full(self.innovation.shape[:-1], int(Status.OK))
-        if self.streak is not None:
-            status = np.where((self.streak > 0).any(axis=-1), int(Status.OUTLIER), status)
-            status = np.where((self.streak > self.patience).any(axis=-1), int(Status.SURPRISE), status)
+        if self.doubt is not None and self.doubted is not None:
+            status = np.where(self.doubted.any(axis=-1), int(Status.OUTLIER), status)
+            status = np.where(self.doubt.believed.any(axis=-1), int(Status.SURPRISE), status)
         if self.present is not None:
             partial = ~self.present.all(axis=-1) & (status == Status.OK)
             status = np.where(partial, int(Status.PARTIAL), status)

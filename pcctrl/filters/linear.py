@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times, vectors
 from pcctrl.errors import ParameterError
-from pcctrl.filters.belief import ABSURD, PATIENCE, Belief, Estimate, Info
+from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
+from pcctrl.filters.doubt import PATIENCE, Doubt, judge
 from pcctrl.filters.recording import run, smooth
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
@@ -157,8 +158,8 @@ class LinearFilter(abc.ABC):
         if self._affine:
             mean += joint.offset
         if joint is self.joint and belief.covariance is self.steady.covariance:
-            return Belief(mean, self.steady_prior, u, belief.plant, belief.streak)
-        return Belief(mean, joint.spread(belief.covariance), u, belief.plant, belief.streak)
+            return Belief(mean, self.steady_prior, u, belief.plant, belief.doubt)
+        return Belief(mean, joint.spread(belief.covariance), u, belief.plant, belief.doubt)
 
     def _resampled(self, dt: float) -> JointModel:
         if any(self.joint.lags):
@@ -188,7 +189,7 @@ class LinearFilter(abc.ABC):
             present = np.abs(y) < ABSURD
             innovation = np.where(present, innovation, 0.0)
         P = belief.covariance
-        correction, streak = self._correction(P, innovation, present, belief.streak)
+        correction, doubt, doubted = self._correction(P, innovation, present, belief.doubt)
         shift, iterations, residual = self._descend(correction, innovation)
         mean = belief.mean + shift
         covariance = self._settle(correction.covariance)
@@ -196,8 +197,8 @@ class LinearFilter(abc.ABC):
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        info = Info(innovation, present, correction, reset, streak, iterations, residual, self.outlier_patience)
-        return Belief(mean, covariance, belief.input, belief.plant, streak), info
+        info = Info(innovation, present, correction, reset, doubt, doubted, iterations, residual)
+        return Belief(mean, covariance, belief.input, belief.plant, doubt), info
 
     def step(
         self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
@@ -243,23 +244,22 @@ class LinearFilter(abc.ABC):
         return whole_y
 
     def _correction(
-        self, P: Array, innovation: Array, present: NDArray[np.bool_] | None, streak: NDArray[np.int64] | None
-    ) -> tuple[Correction, NDArray[np.int64] | None]:
-        """Return the correction of prior P, after outliers have lost their precision, and the new streak."""
-        C, R = self.joint.C, self.joint.R
+        self, P: Array, innovation: Array, present: NDArray[np.bool_] | None, doubt: Doubt | None
+    ) -> tuple[Correction, Doubt | None, NDArray[np.bool_] | None]:
+        """Return the correction of prior P after outliers lost their precision, what to remember, and which did."""
+        C, R, doubted = self.joint.C, self.joint.R, None
         if present is not None:
             C, R = C * present[..., :, None], np.where(present, R, 1.0)
         if self.outlier_threshold is not None:
             spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
-            hit = innovation**2 > self.outlier_threshold * (spread + R)
-            streak = np.where(hit, 1 if streak is None else streak + 1, 0)
-            if hit.any():
-                doubted = hit & (streak <= self.outlier_patience)
+            threshold, patience = self.outlier_threshold, self.outlier_patience
+            doubt, doubted = judge(innovation, spread + R, threshold, patience, doubt, present)
+            if doubted.any():
                 R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
-                return correct(P, C, R), streak
+                return correct(P, C, R), doubt, doubted
         if present is None and P is self.steady_prior:
-            return self.steady, streak
-        return correct(P, C, R), streak
+            return self.steady, doubt, doubted
+        return correct(P, C, R), doubt, doubted
 
     def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:
         """Return how far the mean moves, in how many steps, and how far from the minimum it ends."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
-from pcctrl.filters.belief import PATIENCE
+from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.free_energy import Correction, curvature, distance
 
@@ -43,8 +43,8 @@ class PCFilter(LinearFilter):
         tolerance: descent ends when the mean is within so many posterior standard deviations of the minimum.
         rate: κ·dt of a ``"natural"`` iteration.
         outlier_threshold: a sensor whose squared innovation exceeds so many times its variance (12 is usual) is given
-            less precision, for at most ``outlier_patience`` samples, then believed (`Status.SURPRISE`). None for
-            no such rule.
+            less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
+            more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples. Without this cap a push of the robot is disbelieved for ever, and the loop lost.
 
     Raises:

@@ -138,7 +138,7 @@ def _stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: s
         means[0] = means[count]
         start = now.stop
     mean = np.moveaxis(means[0], 0, -1) + joint.mean
-    return Belief(mean, P, held[..., where.stop - 2, :], n, belief.streak)
+    return Belief(mean, P, held[..., where.stop - 2, :], n, belief.doubt)
 
 
 def _transient(filter_: LinearFilter, P: Array, count: int) -> tuple[list[Correction], Array]:

@@ -17,15 +17,19 @@ from pcctrl.tuning.search import Tuned, scattered, search
 
 __all__ = ["aif_loop", "pid_error_std", "reflex_loop", "tune_aif", "tune_reflex"]
 
+# Of the presets. Chains that end at an odd order lose less of a loop's cost: at 5 it is within 3 % of the optimum in
+# every colour, at 4 within 4 %, and at 6 not better than at 5 where only the disturbance is smooth.
+ORDER = 5
 
-def reflex_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, ReflexArc]:
+
+def reflex_loop(task: Task, values: Array, order: int = ORDER) -> tuple[PCFilter, ReflexArc]:
     """Return the filter, told the noise, and the arc on the flat output with ``values`` ln τ and ln κ_a."""
     tau, rate = np.exp(np.clip(values, -20.0, 20.0))
     arc = ReflexArc(task.model, float(tau), float(rate), (task.low, task.high), order=order)
     return PCFilter(task.model, order), arc
 
 
-def aif_loop(task: Task, values: Array, order: int = 4) -> tuple[PCFilter, ExpectedFreeEnergy]:
+def aif_loop(task: Task, values: Array, order: int = ORDER) -> tuple[PCFilter, ExpectedFreeEnergy]:
     """Return the preset ``aif`` that cancels a disturbance: ``values`` are ln of its rate, and of a factor on ρ.
 
     The rate is in the input's unit per √s.

@@ -37,9 +37,9 @@ def claim(text: str, asked: float, measured: Iterable[tuple[float, str]]) -> lis
 
 def claims_table(claims: Sequence[Claim], title: str = "Asked") -> Table:
     """Return the table of claims: ratio, worst, asked, met or not, where."""
-    table = plain_table(title, ("ratio",), ("worst", "asked"), ("", "worst at"))
+    table = plain_table(title, ("",), ("worst", "asked"), ("", "worst at"))
     for c in claims:
-        table.add_row(c.text, f"{c.worst:.4f}", f"{c.asked:g}", "met" if c.met else "NOT met", c.where)
+        table.add_row(c.text, f"{c.worst:.3f}", f"{c.asked:g}", "met" if c.met else "NOT met", c.where)
     return table
 
 

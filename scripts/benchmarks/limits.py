@@ -20,7 +20,7 @@ from pcctrl.tuning import coloured_of, kalman_of, tune_coloured, tune_kalman
 __all__ = ["COLOURS", "PLANTS", "LimitRow", "WrongRow", "claims", "limit_row", "run", "wrong_row"]
 
 PLANTS: dict[str, Callable[[Noise, Noise], LinearModel]] = {
-    "mass-spring-damper": mass_spring_damper,
+    "mass-spring": mass_spring_damper,
     "two masses": two_masses,
 }
 STARTS, EVALUATIONS = 12, 1000

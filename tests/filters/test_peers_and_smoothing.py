@@ -120,6 +120,33 @@ def test_an_outlier_is_doubted_and_a_push_is_believed_after_three_samples() -> N
     assert belief.state[0] > 1.0
 
 
+def test_an_outlier_that_comes_when_a_surprise_would_be_believed_is_doubted_still() -> None:
+    """Three surprises that a chance fluctuation explains, then an outlier: it is no continuation of them."""
+    model = white_msd()
+    careful = PCFilter(model, outlier_threshold=12.0)
+    belief = careful.init()
+    for _ in range(60):
+        belief, _ = careful.step(belief, [0.0])
+    statuses = []
+    for y in (1.0, 1.1, 1.2, 20.0, 1.4, 1.4):
+        belief, info = careful.step(belief, [y])
+        statuses.append(Status(int(info.status)))
+    assert statuses == [Status.OUTLIER] * 4 + [Status.SURPRISE] * 2
+    assert belief.state[0] < 2.0
+    # Whatever grows on and on is believed in the end.
+    belief, statuses = careful.init(), []
+    for k in range(8):
+        belief, info = careful.step(belief, [3.0 * 3.0**k])
+        statuses.append(Status(int(info.status)))
+    assert statuses.index(Status.SURPRISE) == 6
+    # A missing sample in between makes no difference.
+    belief, statuses = careful.init(), []
+    for y in (3.0, np.nan, 3.0, np.nan, 3.0, np.nan, 3.0):
+        belief, info = careful.step(belief, [y])
+        statuses.append(Status(int(info.status)))
+    assert statuses[::2] == [Status.OUTLIER] * 3 + [Status.SURPRISE]
+
+
 def test_without_outliers_the_rule_changes_nothing() -> None:
     quiet = 0.05 * Y
     a, b = (PCFilter(white_msd(), outlier_threshold=t).run(quiet).mean for t in (None, 1e6))
