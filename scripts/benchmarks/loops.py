@@ -96,8 +96,8 @@ class PushRow:
     spread: float
 
 
-def loop_row(plant: str, colour: str, at_2: Array) -> LoopRow:
-    """Return one row; ``at_2`` are the values of `tune_lqg` for the colour "2"."""
+def loop_row(plant: str, colour: str, at_2: Array, **budget: Any) -> LoopRow:
+    """Return one row; ``at_2`` are the values of `tune_lqg` for the colour "2", ``budget`` goes to every tuning."""
     task = task_of(plant, colour)
     model, W, rho = task.model, task.state_weight, task.action_weight
     truth = model.joint(TRUTH)
@@ -110,32 +110,32 @@ def loop_row(plant: str, colour: str, at_2: Array) -> LoopRow:
         return cost(fold(kalman, lqr.gain))
 
     lqr = LQR(model, W, rho)
-    scalar, tuned = tune_lqg(task, diagonal=False), tune_lqg(task)
+    scalar, tuned = tune_lqg(task, diagonal=False, **budget), tune_lqg(task, **budget)
     optimum = cost(fold(PCFilter(model, TRUTH), ExpectedFreeEnergy(model, W, rho, TRUTH).gain))
     costs = (
         *(cost(fold(PCFilter(model, order), ExpectedFreeEnergy(model, W, rho, order).gain)) for order in (ORDER, 4)),
         cost(fold(PCFilter(model, ORDER), lqr.gain)),
-        cost(fold_reflex(*reflex_loop(task, tune_reflex(task).values))),
+        cost(fold_reflex(*reflex_loop(task, tune_reflex(task, **budget).values))),
         cost(fold(KalmanFilter(model), lqr.gain)),
         lqg(scalar.values),
         lqg(tuned.values),
         lqg(at_2),
-        cost(fold_pid(pid_loop(task, tune_pid(task).values))),
+        cost(fold_pid(pid_loop(task, tune_pid(task, **budget).values))),
     )
     spread = max(max(t.costs) / t.cost for t in (scalar, tuned))
     return LoopRow(plant, colour, spread, *(c / optimum for c in costs))
 
 
-def push_row(plant: str, colour: str) -> PushRow:
-    """Return one row."""
+def push_row(plant: str, colour: str, **budget: Any) -> PushRow:
+    """Return one row; ``budget`` goes to every tuning."""
     task = task_of(plant, colour)
     truth = task.model.joint(TRUTH)
 
     def cost(compensator: Compensator) -> float:
         return closed_loop_cost(truth, compensator, task.state_weight, task.action_weight, PUSH)
 
-    filter_, efe = aif_loop(task, tune_aif(task, PUSH).values)
-    integral = tune_lqg(task, integral=True, push=PUSH)
+    filter_, efe = aif_loop(task, tune_aif(task, PUSH, **budget).values)
+    integral = tune_lqg(task, integral=True, push=PUSH, **budget)
     kalman, lqr = lqg_loop(task, integral.values)
     costs = (
         cost(fold(filter_, efe.gain)),
