@@ -7,6 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plants import smooth_cart_pole, smooth_msd, white_msd
 
 import pcctrl.envs  # noqa: F401
@@ -16,7 +18,8 @@ from pcctrl.controllers import LQR, PID, ActiveInferencePID, ControlInfo, Contro
 from pcctrl.errors import ModelError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
 from pcctrl.filters import Belief, KalmanFilter, PCFilter, Readings, Status
-from pcctrl.models import Task
+from pcctrl.models import LinearModel, Task
+from pcctrl.noise import OrnsteinUhlenbeck, Smooth
 from pcctrl.tuning import lqg_loop, tune_lqg
 from pcctrl.tuning.loops import TRUTH_ORDER
 
@@ -41,6 +44,46 @@ def test_agent_acts_within_limits_on_any_data(name: str, task: Task) -> None:
         assert (np.abs(u) <= 20.0).all()
         if k == 250 and name != "aif-pid":
             assert agent.status == Status.BLIND
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), st.booleans())
+def test_any_agent_on_any_model_and_data_acts_within_its_limits(
+    seed: int, n: int, m: int, p: int, doubting: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    s = 10.0 ** rng.uniform(-2, 1)
+    model = LinearModel(
+        rng.standard_normal((n, n)) * 3.0,
+        rng.standard_normal((n, p)),
+        rng.standard_normal((m, n)),
+        dt=0.1,
+        noise_input=rng.standard_normal((n, 1)),
+        process_noise=[Smooth(1.0, s)],
+        sensor_noise=[OrnsteinUhlenbeck(0.1, s)] * m,
+        delay=np.asarray(0.1 * rng.integers(0, 3, m), dtype=np.float64),
+        disturbance=1.0 if doubting else None,
+    )
+    limits = (-rng.random(p), rng.random(p))
+    try:
+        filter_ = PCFilter(model, outlier_threshold=12.0 if doubting else None)
+        laws: list[Controller] = [
+            ExpectedFreeEnergy(model, 1.0, 0.1, 4, limits, offset_free=doubting),
+            LQR(model, 1.0, 0.1, limits),
+            *([ReflexArc(model, 0.5, 5.0, limits, order=4)] if p == 1 else []),
+        ]
+    except ModelError as error:
+        assert error.name in ("model", "output")  # noqa: PT017
+        return
+    for law in laws:
+        agent = Agent(filter_, law, limits)
+        for _ in range(40):
+            y = rng.standard_normal(m) * 10.0 ** rng.integers(-3, 200)
+            y[rng.random(m) < 0.3] = rng.choice([np.nan, np.inf, -np.inf, 1e308])
+            u = agent.act(y)
+            assert np.isfinite(u).all()
+            assert (u >= limits[0]).all()
+            assert (u <= limits[1]).all()
 
 
 def test_filter_sees_the_action_that_was_applied(task: Task) -> None:
