@@ -3,6 +3,7 @@
 from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import Mismatch, MujocoModel, linearise
+from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.protocol import GenerativeModel, Jacobians
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
@@ -16,6 +17,7 @@ __all__ = [
     "Mode",
     "ModelReport",
     "MujocoModel",
+    "NonlinearModel",
     "Task",
     "delayed",
     "linearise",
