@@ -28,7 +28,7 @@ def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
     for j in range(sim.substeps):
         # From here on the solver starts at its answer, so that differences are smooth.
         mujoco.mj_forward(model, data)
-        G_step = _step_by_force(sim, w)
+        G_step = _step_by_force(sim, w) if len(w) else G
         mujoco.mjd_transitionFD(model, data, EPSILON, True, A_step, B_step, None, None)
         F, B, G = A_step @ F, A_step @ B + B_step[:, sim.inputs], A_step @ G + G_step
         if j < sim.substeps - 1:
@@ -72,19 +72,21 @@ def _step_by_force(sim: Simulator, w: Array) -> Array:
     """Return how a physics step (n, q) depends on forces, at what is set and worked out, and leave it so."""
     G = np.zeros((sim.n, len(w)))
     qpos, qvel, act, _, warm = sim.views
-    before = [view.copy() for view in (qpos, qvel, act, warm)]
-    euler = sim.model.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER
+    before = [(view, view.copy()) for view in (qpos, qvel, act, warm)]
+    forces = _FORCE * np.eye(len(w))
     for i in range(len(w)):
         ends = []
-        for eps in (-_FORCE, _FORCE):
-            sim.push(w + eps * np.eye(len(w))[i])
+        for moved in (w - forces[i], w + forces[i]):
+            sim.push(moved)
             mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 1)
-            (mujoco.mj_Euler if euler else mujoco.mj_implicit)(sim.model, sim.data)
+            sim.integrator(sim.model, sim.data)
             ends.append((qpos.copy(), np.concatenate([qvel, act])))
-            for view, value in zip((qpos, qvel, act, warm), before, strict=True):
+            for view, value in before:
                 view[:] = value
         (behind, slow), (ahead, fast) = ends
-        G[:, i] = np.concatenate([sim.moved(behind, ahead), fast - slow]) / (2.0 * _FORCE)
+        G[: sim.nv, i] = (ahead - behind) if sim.flat else sim.moved(behind, ahead)
+        G[sim.nv :, i] = fast - slow
+    G /= 2.0 * _FORCE
     sim.push(w)
     return G
 

@@ -19,7 +19,7 @@ from pcctrl.models.differences import differentiate_readout, differentiate_trans
 from pcctrl.models.mujoco.derivatives import read_derivatives, step_derivatives
 from pcctrl.models.mujoco.mismatch import Mismatch, misfit
 from pcctrl.models.mujoco.names import choose_actuators, choose_forces, choose_readings, state_names
-from pcctrl.models.mujoco.simulator import Simulator, usable
+from pcctrl.models.mujoco.simulator import Simulator, sane, usable
 from pcctrl.models.mujoco.source import load
 from pcctrl.models.protocol import Jacobians
 from pcctrl.noise import Noise, White
@@ -217,7 +217,10 @@ class MujocoModel:
         Raises:
             ShapeError: another last dimension.
         """
-        batch, rows = self._rows(x, u, w)
+        given = self._arguments(x, u, w)
+        if given[0].ndim == 1:
+            return self._sim.step(*given)
+        batch, rows = _rows(given)
         return self._sim.advance(*rows).reshape(*batch, self._sim.n)
 
     def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
@@ -231,7 +234,10 @@ class MujocoModel:
         Raises:
             ShapeError: another last dimension.
         """
-        batch, rows = self._rows(x, np.asarray(self.ctrl)[self._sim.inputs] if u is None else u, w)
+        given = self._arguments(x, np.asarray(self.ctrl)[self._sim.inputs] if u is None else u, w)
+        if given[0].ndim == 1:
+            return self._sim.sense(*given)
+        batch, rows = _rows(given)
         return self._sim.read(*rows).reshape(*batch, len(self._sim.readings))
 
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
@@ -260,24 +266,29 @@ class MujocoModel:
     def _derivatives(
         self, own: Any, fallback: Any, height: int, x: ArrayLike, u: ArrayLike, w: ArrayLike | None
     ) -> tuple[Array, Array, Array]:
-        batch, rows = self._rows(x, u, w)
-        if self.native:
-            results = tuple(np.full((len(a), height, a.shape[-1]), np.nan) for a in rows)
-            for k in np.flatnonzero(usable(*rows)):
-                for result, J in zip(results, own(self._sim, *(a[k] for a in rows)), strict=True):
-                    result[k] = J
-        else:
-            results = fallback(self, *rows)
+        given = self._arguments(x, u, w)
+        if not self.native:
+            return fallback(self, *given)  # type: ignore[no-any-return]
+        if given[0].ndim == 1 and sane(*given):
+            return own(self._sim, *given)  # type: ignore[no-any-return]
+        batch, rows = _rows(given)
+        results = tuple(np.full((len(a), height, a.shape[-1]), np.nan) for a in rows)
+        for k in np.flatnonzero(usable(*rows)):
+            for result, J in zip(results, own(self._sim, *(a[k] for a in rows)), strict=True):
+                result[k] = J
         first, second, third = (J.reshape(*batch, *J.shape[1:]) for J in results)
         return first, second, third
 
-    def _rows(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[tuple[int, ...], list[Array]]:
-        """Return the batch shape, and x (k, n), u (k, p) and w (k, q) as rows."""
+    def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array]:
         sim, q = self._sim, len(self.noise_input)
         forces = np.zeros(q) if w is None else vectors("w", w, q)
-        arrays = together(vectors("x", x, sim.n), vectors("u", u, len(sim.inputs)), forces)
-        batch = arrays[0].shape[:-1]
-        return batch, [a.reshape(math.prod(batch), a.shape[-1]) for a in arrays]
+        return together(vectors("x", x, sim.n), vectors("u", u, len(sim.inputs)), forces)
+
+
+def _rows(arrays: tuple[Array, Array, Array]) -> tuple[tuple[int, ...], list[Array]]:
+    """Return the batch shape of x (..., n), u (..., p) and w (..., q), and each as rows."""
+    batch = arrays[0].shape[:-1]
+    return batch, [a.reshape(math.prod(batch), a.shape[-1]) for a in arrays]
 
 
 def _substeps(dt: float, step: float) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array
 from pcctrl.models.mujoco.names import Reading
 
-__all__ = ["Simulator", "usable"]
+__all__ = ["Simulator", "sane", "usable"]
 
 # Beyond this MuJoCo itself speaks of bad physics, prints a warning and writes a log file.
 _HUGE = 1e10
@@ -60,6 +60,8 @@ class Simulator:
         self.general, self.cartesian, self.substeps, self.threads = general, cartesian, substeps, threads
         self.nv, self.n = model.nv, 2 * model.nv + model.na
         self.flat = model.nq == model.nv
+        euler = model.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER
+        self.integrator = mujoco.mj_Euler if euler else mujoco.mj_implicit
         # Positions count from 0, so that they are absolute; only rotations count from the reference.
         self.base = np.where(_quaternions(model), qpos, 0.0)
         self._forced = (bool(general.any()), bool(cartesian.any()))
@@ -158,13 +160,10 @@ class Simulator:
 
     def push(self, w: Array) -> None:
         """Apply the forces w (q,)."""
-        for force, column, used in zip(self._forces, (self.general, self.cartesian), self._forced, strict=True):
-            if used:
-                force[:] = w.dot(column)
-
-    def _state(self) -> Array:
-        qpos, qvel, act, *_ = self.views
-        return np.concatenate([self.coordinates(qpos), qvel, act])
+        if self._forced[0]:
+            self._forces[0][:] = w.dot(self.general)
+        if self._forced[1]:
+            self._forces[1][:] = w.dot(self.cartesian)
 
     def _batch(self, x: Array, u: Array, w: Array) -> tuple[Any, dict[str, Array]]:
         size = len(x)
@@ -185,15 +184,43 @@ class Simulator:
         views["xfrc_applied"][:] = (w @ self.cartesian).reshape(size, -1, 6)
         return batch, views
 
+    def step(self, x: Array, u: Array, w: Array) -> Array:
+        """Return `advance` of one state x (n,), u (p,) and w (q,), for less."""
+        if not sane(x, u, w):
+            return np.full(self.n, np.nan)
+        self.set(x, u, w)
+        mujoco.mj_step(self.model, self.data, self.substeps)
+        qpos, qvel, act, *_ = self.views
+        ahead = np.concatenate([self.coordinates(qpos), qvel, act])
+        return ahead if sane(ahead) else np.full(self.n, np.nan)
+
+    def sense(self, x: Array, u: Array, w: Array) -> Array:
+        """Return `read` of one state x (n,), u (p,) and w (q,), for less."""
+        if not sane(x, u, w):
+            return np.full(len(self.readings), np.nan)
+        if self._state_only:
+            return np.asarray(x[self._direct])
+        self.set(x, u, w)
+        self._forward()
+        y = self.present()
+        return y if np.isfinite(y).all() else np.full(len(y), np.nan)
+
+    def _forward(self) -> None:
+        model, data = self.model, self.data
+        if self.stage == ACCELERATIONS:
+            mujoco.mj_forward(model, data)
+            return
+        mujoco.mj_fwdPosition(model, data)
+        mujoco.mj_sensorPos(model, data)
+        if self.stage == VELOCITIES:
+            mujoco.mj_fwdVelocity(model, data)
+            mujoco.mj_sensorVel(model, data)
+
     def advance(self, x: Array, u: Array, w: Array) -> Array:
         """Return the states (k, n) one sample after x (k, n), with u (k, p) and w (k, q) held; NaN where physics is."""
         good = usable(x, u, w)
         ahead = np.full(x.shape, np.nan)
-        if len(x) == 1 and good[0]:
-            self.set(x[0], u[0], w[0])
-            mujoco.mj_step(self.model, self.data, self.substeps)
-            ahead[0] = self._state()
-        elif good.any():
+        if good.any():
             batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
             batch.step(nstep=self.substeps)
             qpos = views["qpos"]
@@ -208,27 +235,12 @@ class Simulator:
         y = np.full((len(x), len(self.readings)), np.nan)
         if self._state_only:
             y[good] = x[good][:, self._direct]
-        elif len(x) == 1 and good[0]:
-            self.set(x[0], u[0], w[0])
-            self._forward()
-            y[0] = self.present()
         elif good.any():
             batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
             batch.forward(stage=self.stage)
             y[good] = self.gather(views)[good]
         y[~np.isfinite(y).all(axis=-1)] = np.nan
         return y
-
-    def _forward(self) -> None:
-        model, data = self.model, self.data
-        if self.stage == ACCELERATIONS:
-            mujoco.mj_forward(model, data)
-            return
-        mujoco.mj_fwdPosition(model, data)
-        mujoco.mj_sensorPos(model, data)
-        if self.stage == VELOCITIES:
-            mujoco.mj_fwdVelocity(model, data)
-            mujoco.mj_sensorVel(model, data)
 
     def present(self) -> Array:
         """Return the readings (m,) as `data` has them."""
@@ -241,6 +253,11 @@ class Simulator:
         for name, rows, entries in self._groups:
             y[:, rows] = fields[name].reshape(size, -1)[:, entries]
         return y
+
+
+def sane(*vectors: Array) -> bool:
+    """Return whether all vectors are finite and of a size that physics has."""
+    return sum(float(v.dot(v)) for v in vectors) < _HUGE**2
 
 
 def usable(*arrays: Array) -> NDArray[np.bool_]:
