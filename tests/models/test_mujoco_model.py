@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from pcctrl.errors import FileError, ParameterError, PcctrlError, ShapeError, UnknownNameError
+from pcctrl.errors import FileError, ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.models import GenerativeModel, Mismatch, MujocoModel, linearise
 from pcctrl.noise import OrnsteinUhlenbeck, White
 
@@ -281,9 +281,33 @@ def test_what_is_not_finite_comes_back_as_nan() -> None:
     x, u, w = points(model, 4)
     x[1, 3], u[2, 0] = np.nan, np.inf
     x[3, 12] = 1e300
+    assert np.isnan(model.transition(x[3], u[3])).all()
     for got in (model.transition(x, u, w), model.readout(x, u, w), model.jacobians(x, u, w).F):
         assert np.isfinite(got[0]).all()
         assert np.isnan(got[1:]).all()
+
+
+def test_physics_that_breaks_down_is_nan_and_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = robot()
+    x, u, w = points(model, 4)
+    good = model.transition(x, u, w)
+    fast, hard = x.copy(), w.copy()
+    fast[1:3, 10:] *= 1e6
+    hard[1:3] *= 1e9
+    assert np.isnan(model.transition(fast[1], u[1], hard[1])).all()
+    assert not any(tmp_path.iterdir()), "one by one it is quiet"
+    ahead = model.transition(fast, u, hard)
+    assert np.isnan(ahead[1:3]).all()
+    np.testing.assert_array_equal(ahead[[0, 3]], good[[0, 3]])
+    np.testing.assert_array_equal(model.transition(x, u, w), good)
+    np.testing.assert_array_equal(model.transition(x[1], u[1], w[1]), good[1])
+    capfd.readouterr()
+    # A start that breaks down is the user's to hear of.
+    with pytest.raises(ModelError, match="finite"):
+        pendulum(qvel=[1e11])
 
 
 def test_estimation_without_inputs_and_single_readings() -> None:

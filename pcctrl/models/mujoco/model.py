@@ -43,7 +43,7 @@ class MujocoModel:
     ``model.resampled(model.dt / model.substeps)``. Sensors read the state as it is, not as it was a physics step ago
     (MuJoCo's own ``sensordata`` after ``mj_step``). Native delays are left out. Controls are not clipped: pass what was
     applied, for a disturbance adds to it even at a limit. Not for several threads at once. Batches go through
-    ``mujoco.batch``, bit for bit as one by one.
+    ``mujoco.batch``, bit for bit as one by one; if the physics of one breaks down, MuJoCo prints a warning as well.
 
     Args:
         source: an ``mjModel``, the path of an MJCF file (whose files must lie within its folder), an XML string without

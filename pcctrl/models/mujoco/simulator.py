@@ -77,6 +77,9 @@ class Simulator:
 
     def _reset(self) -> None:
         data = self.data = mujoco.MjData(self.model)
+        # MuJoCo prints and logs the first warning of each kind: here NaN is the answer, and enough.
+        for warning in data.warning:
+            warning.number = 1
         self.views = (data.qpos, data.qvel, data.act, data.ctrl, data.qacc_warmstart)
         self._forces = (data.qfrc_applied, data.xfrc_applied.reshape(-1))
         self._batches: dict[int, tuple[Any, dict[str, Array]]] = {}
@@ -257,7 +260,8 @@ class Simulator:
 
 def sane(*vectors: Array) -> bool:
     """Return whether all vectors are finite and of a size that physics has."""
-    return sum(float(v.dot(v)) for v in vectors) < _HUGE**2
+    # Not by `dot`, which warns of what overflows.
+    return sum(float(np.vdot(v, v)) for v in vectors) < _HUGE**2
 
 
 def usable(*arrays: Array) -> NDArray[np.bool_]:
