@@ -2,7 +2,8 @@
 
 from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
-from pcctrl.models.mujoco import linearise
+from pcctrl.models.mujoco import Mismatch, MujocoModel, linearise
+from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.protocol import GenerativeModel, Jacobians
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
@@ -12,8 +13,11 @@ __all__ = [
     "Jacobians",
     "JointModel",
     "LinearModel",
+    "Mismatch",
     "Mode",
     "ModelReport",
+    "MujocoModel",
+    "NonlinearModel",
     "Task",
     "delayed",
     "linearise",

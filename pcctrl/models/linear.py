@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import compose, discretise
+from pcctrl.models.checks import as_noises, as_rates
 from pcctrl.models.joint import JointModel, build_joint
-from pcctrl.models.protocol import Jacobians
+from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.models.report import ModelReport, report
 from pcctrl.models.storage import read_model, write_model
 from pcctrl.noise import Noise
@@ -29,7 +30,7 @@ _LONGEST = 200.0
 
 
 @dataclass(frozen=True, eq=False)
-class LinearModel:
+class LinearModel(Flat):
     r"""A plant with coloured disturbances and coloured sensors, in continuous time.
 
     .. math:: \dot x = A x + B (u + d) + G w,\qquad y = C x + D u + z
@@ -103,9 +104,9 @@ class LinearModel:
             "D": as_array("D", np.zeros((m, p)) if self.D is None else self.D, (m, p)),
             "dt": positive("dt", self.dt),
             "noise_input": G,
-            "process_noise": _noises("process_noise", self.process_noise, G.shape[1], sensor=False),
-            "sensor_noise": _noises("sensor_noise", self.sensor_noise, m, sensor=True),
-            "disturbance": self._walk_rates(p),
+            "process_noise": as_noises("process_noise", self.process_noise, G.shape[1], sensor=False),
+            "sensor_noise": as_noises("sensor_noise", self.sensor_noise, m, sensor=True),
+            "disturbance": as_rates("disturbance", self.disturbance, p),
             "delay": self._delays(m),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
@@ -161,6 +162,17 @@ class LinearModel:
             self._joints[order] = build_joint(self, order)
         return self._joints[order]
 
+    @property
+    def start(self) -> tuple[Array, Array, Array]:
+        """State (n,), input (p,) and reading (m,) before any data: the operating point."""
+        return self.operating_point  # type: ignore[return-value]
+
+    @property
+    def limits(self) -> tuple[Array, Array]:
+        """Least and greatest input (p,): none, of a linear model."""
+        most = np.full(self.B.shape[1], np.inf)
+        return -most, most
+
     def resampled(self, dt: float) -> LinearModel:
         """Return the model with another sample time.
 
@@ -201,30 +213,49 @@ class LinearModel:
             u: input.
             w: process noise, held over the sample like the input; none by default.
         """
-        state, rest, _ = self.operating_point  # type: ignore[misc]
-        F, B, G = self.jacobians()[:3]
+        state, rest, _ = self.start
+        F, B, G = self._jacobians[:3]
         ahead = state + (np.asarray(x) - state) @ F.T + (np.asarray(u) - rest) @ B.T
         return ahead if w is None else ahead + np.asarray(w) @ G.T
 
-    def readout(self, x: ArrayLike, u: ArrayLike | None = None) -> Array:
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:  # noqa: ARG002
         """Return what the sensors (..., m) read of a state x (..., n) under u (..., p), without noise or delay.
 
         Args:
             x: state.
             u: the input still held when the sample is taken; the operating one by default.
+            w: without meaning here: process noise reaches no sensor but through the state.
         """
-        state, rest, reading = self.operating_point  # type: ignore[misc]
+        state, rest, reading = self.start
         y = reading + (np.asarray(x) - state) @ np.asarray(self.C).T
         return y if u is None else y + (np.asarray(u) - rest) @ np.asarray(self.D).T
 
-    def jacobians(self, x: ArrayLike | None = None, u: ArrayLike | None = None) -> Jacobians:  # noqa: ARG002
-        """Return the derivatives of `transition` and `readout`, which are the same at every x and u.
+    def jacobians(
+        self, x: ArrayLike | None = None, u: ArrayLike | None = None, w: ArrayLike | None = None
+    ) -> Jacobians:
+        """Return the derivatives of `transition` and `readout`, which are the same at every x, u and w.
 
         Args:
-            x: without meaning here.
-            u: without meaning here.
+            x: a state (..., n), of which only the batch matters, as of the others.
+            u: an input (..., p).
+            w: process noise (..., q).
         """
-        return self._jacobians
+        batch = np.broadcast_shapes(*(np.shape(a)[:-1] for a in (x, u, w) if a is not None))
+        return (
+            Jacobians(*(np.broadcast_to(J, (*batch, *J.shape)) for J in self._jacobians)) if batch else self._jacobians
+        )
+
+    def transition_jacobians(
+        self, x: ArrayLike | None = None, u: ArrayLike | None = None, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return F, B and G of `jacobians`."""
+        return self.jacobians(x, u, w)[:3]
+
+    def readout_jacobians(
+        self, x: ArrayLike | None = None, u: ArrayLike | None = None, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return C, D and E of `jacobians`."""
+        return self.jacobians(x, u, w)[3:]
 
     @cached_property
     def _jacobians(self) -> Jacobians:
@@ -234,15 +265,8 @@ class LinearModel:
             F, held, _ = discretise(self.A, inputs, np.zeros((n, n)), self.dt)
         else:
             F, held, _ = compose(self.A, inputs, np.zeros((n, n)), self.substeps)
-        return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D))
-
-    def _walk_rates(self, p: int) -> Array | None:
-        if self.disturbance is None:
-            return None
-        rates = per_item("disturbance", self.disturbance, p)
-        if not (rates > 0.0).all():
-            raise ParameterError(name="disturbance", expected="positive rates", received=rates)
-        return rates
+        E = np.zeros((len(self.C), self.noise_input.shape[1]))
+        return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D), E)
 
     def _delays(self, m: int) -> Array | None:
         if self.delay is None or not np.any(self.delay):
@@ -253,24 +277,3 @@ class LinearModel:
             expected = f"whole samples of {self.dt:g} s, from 0 to {_LONGEST:g}"
             raise ParameterError(name="delay", expected=expected, received=self.delay)
         return delays
-
-
-def _noises(name: str, noises: Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
-    try:
-        noises = (noises,) if isinstance(noises, Noise) else tuple(noises)
-    except TypeError:
-        raise ShapeError(name=name, expected=f"{count} noise objects", received=type(noises).__name__) from None
-    if len(noises) != count:
-        raise ShapeError(name=name, expected=f"{count} noise objects", received=f"{len(noises)}")
-    for i, noise in enumerate(noises):
-        if not isinstance(noise, Noise):
-            raise ParameterError(
-                name=f"{name}[{i}]", expected="a noise object (White, Smooth, …)", received=f"{type(noise).__name__}"
-            )
-        if sensor and (noise.density > 0.0 or noise.sensor_floor <= 0.0):
-            raise ParameterError(
-                name=f"{name}[{i}]", expected="a white part: White(std=…), or a floor above 0", received=noise
-            )
-        if not sensor and not noise.is_process:
-            raise ParameterError(name=f"{name}[{i}]", expected="White(density=…) or a coloured noise", received=noise)
-    return noises

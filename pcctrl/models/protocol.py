@@ -1,20 +1,28 @@
-"""What every generative model offers, linear or not."""
+r"""What every generative model offers, linear or not.
+
+.. math:: x_{k+1} = f(x_k, u_k, w_k),\qquad y_k = g(x_k, u_{k-1}, w_k) + z_k
+
+States are vectors x (..., n). Where some entries stand for a rotation, sums mean little: so a filter moves a state by
+`integrate` and compares two by `difference`, and derivatives are by such moves. Source: Hertzberg et al. 2013, whose ⊞
+and ⊟ they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
 from pcctrl.noise import Noise
 
-__all__ = ["GenerativeModel", "Jacobians"]
+__all__ = ["Flat", "GenerativeModel", "Jacobians"]
 
 
 class Jacobians(NamedTuple):
-    """Derivatives of the sampled dynamics and of the sensors.
+    """Derivatives of the sampled dynamics and of the sensors, by moves in tangent space.
 
     Args:
         F: (..., n, n) of the next state by the state.
@@ -22,6 +30,7 @@ class Jacobians(NamedTuple):
         G: (..., n, q) by process noise held over the sample.
         C: (..., m, n) of the sensors by the state.
         D: (..., m, p) by the input still held when the sample is taken.
+        E: (..., m, q) by the process noise then; not zero for an accelerometer or a force sensor.
     """
 
     F: Array
@@ -29,14 +38,50 @@ class Jacobians(NamedTuple):
     G: Array
     C: Array
     D: Array
+    E: Array
+
+
+class Flat:
+    """The moves of a state that is a plain vector."""
+
+    def integrate(self, x: ArrayLike, move: ArrayLike) -> Array:
+        """Return x + move, (..., n)."""
+        return np.asarray(x, dtype=np.float64) + np.asarray(move, dtype=np.float64)
+
+    def difference(self, x: ArrayLike, base: ArrayLike) -> Array:
+        """Return x − base, (..., n)."""
+        return np.asarray(x, dtype=np.float64) - np.asarray(base, dtype=np.float64)
 
 
 class GenerativeModel(Protocol):
-    """How n states evolve under p inputs and q disturbances, and how m sensors read them; batches lead."""
+    """How n states evolve under p inputs and q disturbances, and how m sensors read them; batches lead.
+
+    Data never raise: states and inputs that are not finite, or physics that diverges, give NaN.
+    """
 
     @property
     def dt(self) -> float:
         """Sample time in seconds."""
+        ...
+
+    @property
+    def substeps(self) -> int | None:
+        """Steps a sample in which the plant advances and noise may change (see `resampled`); None if continuous."""
+        ...
+
+    @property
+    def states(self) -> Sequence[str] | None:
+        """The n names, never None once checked; so for the others."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[str] | None:
+        """The p names."""
+        ...
+
+    @property
+    def sensors(self) -> Sequence[str] | None:
+        """The m names."""
         ...
 
     @property
@@ -49,14 +94,52 @@ class GenerativeModel(Protocol):
         """The noise of the m sensors."""
         ...
 
+    @property
+    def disturbance(self) -> Array | float | None:
+        """Rates (p,) of the random walk that adds to each input, in its unit per √s, or None."""
+        ...
+
+    @property
+    def prior(self) -> Array | None:
+        """Covariance (n, n) of the state before the first sample, in tangent space at the start, or None."""
+        ...
+
+    @property
+    def start(self) -> tuple[Array, Array, Array]:
+        """State (n,), input (p,) and reading (m,) before any data: the operating point."""
+        ...
+
+    @property
+    def limits(self) -> tuple[Array, Array]:
+        """Least and greatest input, (p,) each; infinite where there is none."""
+        ...
+
+    def integrate(self, x: ArrayLike, move: ArrayLike) -> Array:
+        """Return the state (..., n) reached from x by a move (..., n) in its tangent space."""
+        ...
+
+    def difference(self, x: ArrayLike, base: ArrayLike) -> Array:
+        """Return the move (..., n) that leads from ``base`` to x."""
+        ...
+
     def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
         """Return the state (..., n) one sample after x (..., n), with u (..., p) and w (..., q) held."""
         ...
 
-    def readout(self, x: ArrayLike, u: ArrayLike | None = None) -> Array:
-        """Return what the sensors (..., m) read of x (..., n) under u (..., p), without noise."""
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
+        """Return what the sensors (..., m) read of x (..., n) under u (..., p) and w (..., q), without their noise."""
         ...
 
-    def jacobians(self, x: ArrayLike, u: ArrayLike) -> Jacobians:
-        """Return the derivatives of both at x (..., n) and u (..., p)."""
+    def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
+        """Return the derivatives of both at x (..., n), u (..., p) and w (..., q)."""
+        ...
+
+    def transition_jacobians(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return F, B and G alone, for less."""
+        ...
+
+    def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
+        """Return C, D and E alone, for less."""
         ...

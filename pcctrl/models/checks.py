@@ -1,0 +1,90 @@
+"""Checks of arguments that several models take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, per_item
+from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.noise import Noise
+
+__all__ = ["as_limits", "as_noises", "as_rates", "together"]
+
+
+def as_noises(name: str, noises: Noise | Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
+    """Return ``count`` noises, of which each can stand at a sensor, or else drive a process.
+
+    Raises:
+        ShapeError: another number of them.
+        ParameterError: one that is no noise, or is of the wrong kind.
+    """
+    try:
+        noises = (noises,) if isinstance(noises, Noise) else tuple(noises)
+    except TypeError:
+        raise ShapeError(name=name, expected=f"{count} noise objects", received=type(noises).__name__) from None
+    if len(noises) != count:
+        raise ShapeError(name=name, expected=f"{count} noise objects", received=f"{len(noises)}")
+    for i, noise in enumerate(noises):
+        if not isinstance(noise, Noise):
+            raise ParameterError(
+                name=f"{name}[{i}]", expected="a noise object (White, Smooth, …)", received=f"{type(noise).__name__}"
+            )
+        if sensor and (noise.density > 0.0 or noise.sensor_floor <= 0.0):
+            raise ParameterError(
+                name=f"{name}[{i}]", expected="a white part: White(std=…), or a floor above 0", received=noise
+            )
+        if not sensor and not noise.is_process:
+            raise ParameterError(name=f"{name}[{i}]", expected="White(density=…) or a coloured noise", received=noise)
+    return noises
+
+
+def as_rates(name: str, value: ArrayLike | None, count: int) -> Array | None:
+    """Return (count,) positive rates from one number for all or one each, or None for None.
+
+    Raises:
+        ShapeError, ParameterError: of another size, or not positive.
+    """
+    if value is None:
+        return None
+    rates = per_item(name, value, count)
+    if not (rates > 0.0).all():
+        raise ParameterError(name=name, expected="positive rates", received=rates)
+    return np.asarray(rates)
+
+
+def as_limits(name: str, limits: Any, size: int) -> tuple[Array, Array]:
+    """Return the least and greatest value, (size,) each, from two numbers or arrays; infinite where there is none.
+
+    Raises:
+        ShapeError: not two of that size.
+        ParameterError: the first is not below the second.
+    """
+    expected = f"two numbers or arrays ({size},), the first below the second"
+    try:
+        low, high = (np.array(np.broadcast_to(np.asarray(bound, dtype=np.float64), (size,))) for bound in limits)
+    except (TypeError, ValueError):
+        raise ShapeError(name=name, expected=expected, received=limits) from None
+    if not (low < high).all():
+        raise ParameterError(name=name, expected=expected, received=limits)
+    return low, high
+
+
+def together(x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
+    """Return state (..., n), input (..., p) and noise (..., q) in one batch.
+
+    Raises:
+        ShapeError: their batches do not fit together.
+    """
+    if x.ndim == u.ndim == w.ndim == 1:
+        return x, u, w
+    try:
+        batch = np.broadcast_shapes(x.shape[:-1], u.shape[:-1], w.shape[:-1])
+    except ValueError:
+        received = f"shapes {x.shape}, {u.shape}, {w.shape}"
+        raise ShapeError(name="x, u, w", expected="batches that fit together", received=received) from None
+    x, u, w = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (x, u, w))
+    return x, u, w

@@ -1,0 +1,282 @@
+"""A private MuJoCo simulation as pure functions of state, controls and forces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from pcctrl.arrays import Array
+from pcctrl.models.mujoco.names import Reading
+
+__all__ = ["Simulator", "sane", "usable"]
+
+# Beyond this MuJoCo itself speaks of bad physics, prints a warning and writes a log file.
+_HUGE = 1e10
+EPSILON = 1e-6
+_KEPT_BATCHES = 4
+_POSITIONS, VELOCITIES, ACCELERATIONS = 1, 2, 3  # mjtStage
+_FIELDS = ("sensordata", "qpos", "qvel", "xpos", "xmat")
+
+
+class Simulator:
+    """Steps and reads ``model``, which it owns; rows (k, …) in, rows out. Not for several threads at once.
+
+    Args:
+        model: the physics; native delays, the clamping of controls and automatic resets are switched off in it.
+        qpos: (nq,) whose quaternions are the reference of the states' rotation vectors.
+        ctrl: (nu,) of the actuators that are no inputs.
+        inputs: indices of those that are.
+        readings: what is read.
+        general: (q, nv) what the q forces add to qfrc_applied.
+        cartesian: (q, 6 nbody) what they add to xfrc_applied.
+        substeps: physics steps a sample.
+        threads: of a batch, 0 for all cores.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        qpos: Array,
+        ctrl: Array,
+        inputs: Sequence[int],
+        readings: Sequence[Reading],
+        general: Array,
+        cartesian: Array,
+        substeps: int,
+        threads: int,
+    ) -> None:
+        model.actuator_delay[:] = 0.0
+        model.sensor_delay[:] = 0.0
+        # Limits are told, not applied: an input disturbance adds to a control that is at its limit.
+        model.actuator_ctrllimited[:] = 0
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        self.model, self.ctrl, self.inputs, self.readings = model, ctrl, list(inputs), tuple(readings)
+        self.general, self.cartesian, self.substeps, self.threads = general, cartesian, substeps, threads
+        self.nv, self.n = model.nv, 2 * model.nv + model.na
+        self.flat = model.nq == model.nv
+        euler = model.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER
+        self.integrator = mujoco.mj_Euler if euler else mujoco.mj_implicit
+        # Positions count from 0, so that they are absolute; only rotations count from the reference.
+        self.base = np.where(_quaternions(model), qpos, 0.0)
+        self._forced = (bool(general.any()), bool(cartesian.any()))
+        self._direct = np.array([-1 if r.state is None else r.state for r in readings])
+        self._state_only = bool((self._direct >= 0).all())
+        self._groups = [
+            (name, rows, [readings[i].index for i in rows])
+            for name in _FIELDS
+            if (rows := [i for i, r in enumerate(readings) if r.field == name])
+        ]
+        self.stage = self._stage()
+        self._reset()
+
+    def _reset(self) -> None:
+        data = self.data = mujoco.MjData(self.model)
+        # MuJoCo prints and logs the first warning of each kind: here NaN is the answer, and enough.
+        for warning in data.warning:
+            warning.number = 1
+        self.views = (data.qpos, data.qvel, data.act, data.ctrl, data.qacc_warmstart)
+        self._forces = (data.qfrc_applied, data.xfrc_applied.reshape(-1))
+        self._batches: dict[int, tuple[Any, dict[str, Array]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Views and batches are of this process; the rest is the model.
+        return {k: v for k, v in self.__dict__.items() if k not in ("data", "views", "_forces", "_batches")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def _stage(self) -> int:
+        """Return up to which stage the physics must be worked out for the readings; 0 for none."""
+        stage = 0
+        for reading in self.readings:
+            if reading.state is None and reading.field == "sensordata":
+                sensor = int(np.searchsorted(self.model.sensor_adr, reading.index, side="right")) - 1
+                stage = max(stage, int(self.model.sensor_needstage[sensor]))
+            elif reading.state is None:
+                stage = max(stage, _POSITIONS)
+        return stage
+
+    @cached_property
+    def native(self) -> bool:
+        """Whether MuJoCo differentiates the model itself."""
+        try:
+            mujoco.mjd_transitionFD(self.model, mujoco.MjData(self.model), EPSILON, True, None, None, None, None)
+        except mujoco.FatalError:  # RK4, history buffers
+            return False
+        return True
+
+    def positions(self, x: Array) -> Array:
+        """Return qpos (nq,) of a state x (n,)."""
+        if self.flat:
+            return x[: self.nv]
+        qpos = self.base.copy()
+        mujoco.mj_integratePos(self.model, qpos, x[: self.nv], 1.0)
+        return qpos
+
+    def coordinates(self, qpos: Array) -> Array:
+        """Return the positions (nv,) of a state with qpos (nq,)."""
+        return qpos if self.flat else self.moved(self.base, qpos)
+
+    def moved(self, before: Array, after: Array) -> Array:
+        """Return the move (nv,) from qpos ``before`` to qpos ``after``."""
+        move = np.empty(self.nv)
+        mujoco.mj_differentiatePos(self.model, move, 1.0, before, after)
+        return move
+
+    def integrate(self, x: Array, move: Array) -> Array:
+        """Return the state (n,) after a move (n,) from x (n,)."""
+        after = x + move
+        if self.flat:
+            return after
+        qpos = self.positions(x)
+        mujoco.mj_integratePos(self.model, qpos, move[: self.nv], 1.0)
+        after[: self.nv] = self.coordinates(qpos)
+        return after
+
+    def difference(self, x: Array, base: Array) -> Array:
+        """Return the move (n,) from ``base`` to x (n,)."""
+        move = x - base
+        if self.flat:
+            return move
+        move[: self.nv] = self.moved(self.positions(base), self.positions(x))
+        return move
+
+    def set(self, x: Array, u: Array, w: Array) -> None:
+        """Put `data` at a state x (n,), controls u (p,) and forces w (q,); nothing is worked out yet."""
+        qpos, qvel, act, ctrl, warm = self.views
+        nv = self.nv
+        qpos[:], qvel[:] = self.positions(x), x[nv : 2 * nv]
+        if len(act):
+            act[:] = x[2 * nv :]
+        ctrl[:] = self.ctrl
+        ctrl[self.inputs] = u
+        # The solver starts from nothing, so that the answer depends on the arguments alone.
+        warm[:] = 0.0
+        self.push(w)
+
+    def push(self, w: Array) -> None:
+        """Apply the forces w (q,)."""
+        if self._forced[0]:
+            self._forces[0][:] = w.dot(self.general)
+        if self._forced[1]:
+            self._forces[1][:] = w.dot(self.cartesian)
+
+    def _batch(self, x: Array, u: Array, w: Array) -> tuple[Any, dict[str, Array]]:
+        size = len(x)
+        if size not in self._batches:
+            while len(self._batches) >= _KEPT_BATCHES:
+                del self._batches[next(iter(self._batches))]
+            batch = Batch(self.model, size, self.threads)
+            names = ("act", "ctrl", "qacc_warmstart", "qfrc_applied", "xfrc_applied", *_FIELDS)
+            self._batches[size] = batch, {name: batch.bind(name) for name in names}
+        batch, views = self._batches[size]
+        nv = self.nv
+        views["qpos"][:] = x[:, :nv] if self.flat else [self.positions(row) for row in x]
+        views["qvel"][:], views["act"][:] = x[:, nv : 2 * nv], x[:, 2 * nv :]
+        views["ctrl"][:] = self.ctrl
+        views["ctrl"][:, self.inputs] = u
+        views["qacc_warmstart"][:] = 0.0
+        views["qfrc_applied"][:] = w @ self.general
+        views["xfrc_applied"][:] = (w @ self.cartesian).reshape(size, -1, 6)
+        return batch, views
+
+    def step(self, x: Array, u: Array, w: Array) -> Array:
+        """Return `advance` of one state x (n,), u (p,) and w (q,), for less."""
+        if not sane(x, u, w):
+            return np.full(self.n, np.nan)
+        self.set(x, u, w)
+        mujoco.mj_step(self.model, self.data, self.substeps)
+        qpos, qvel, act, *_ = self.views
+        ahead = np.concatenate([self.coordinates(qpos), qvel, act])
+        return ahead if sane(ahead) else np.full(self.n, np.nan)
+
+    def sense(self, x: Array, u: Array, w: Array) -> Array:
+        """Return `read` of one state x (n,), u (p,) and w (q,), for less."""
+        if not sane(x, u, w):
+            return np.full(len(self.readings), np.nan)
+        if self._state_only:
+            return np.asarray(x[self._direct])
+        self.set(x, u, w)
+        self._forward()
+        y = self.present()
+        return y if np.isfinite(y).all() else np.full(len(y), np.nan)
+
+    def _forward(self) -> None:
+        model, data = self.model, self.data
+        if self.stage == ACCELERATIONS:
+            mujoco.mj_forward(model, data)
+            return
+        mujoco.mj_fwdPosition(model, data)
+        mujoco.mj_sensorPos(model, data)
+        if self.stage == VELOCITIES:
+            mujoco.mj_fwdVelocity(model, data)
+            mujoco.mj_sensorVel(model, data)
+
+    def advance(self, x: Array, u: Array, w: Array) -> Array:
+        """Return the states (k, n) one sample after x (k, n), with u (k, p) and w (k, q) held; NaN where physics is."""
+        good = usable(x, u, w)
+        ahead = np.full(x.shape, np.nan)
+        if good.any():
+            batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
+            batch.step(nstep=self.substeps)
+            qpos = views["qpos"]
+            positions = qpos if self.flat else [self.coordinates(row) for row in qpos]
+            ahead[good] = np.concatenate([positions, views["qvel"], views["act"]], axis=1)[good]
+        ahead[~usable(ahead)] = np.nan
+        return ahead
+
+    def read(self, x: Array, u: Array, w: Array) -> Array:
+        """Return the readings (k, m) of x (k, n) under u (k, p) and w (k, q), NaN where physics is."""
+        good = usable(x, u, w)
+        y = np.full((len(x), len(self.readings)), np.nan)
+        if self._state_only:
+            y[good] = x[good][:, self._direct]
+        elif good.any():
+            batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
+            batch.forward(stage=self.stage)
+            y[good] = self.gather(views)[good]
+        y[~np.isfinite(y).all(axis=-1)] = np.nan
+        return y
+
+    def present(self) -> Array:
+        """Return the readings (m,) as `data` has them."""
+        return np.asarray(self.gather({name: getattr(self.data, name)[None] for name in _FIELDS})[0])
+
+    def gather(self, fields: dict[str, Array]) -> Array:
+        """Return the readings (k, m) in arrays (k, …) of MuJoCo's."""
+        size = len(fields["qpos"])
+        y = np.empty((size, len(self.readings)))
+        for name, rows, entries in self._groups:
+            y[:, rows] = fields[name].reshape(size, -1)[:, entries]
+        return y
+
+
+def sane(*vectors: Array) -> bool:
+    """Return whether all vectors are finite and of a size that physics has."""
+    # Not by `dot`, which warns of what overflows.
+    return sum(float(np.vdot(v, v)) for v in vectors) < _HUGE**2
+
+
+def usable(*arrays: Array) -> NDArray[np.bool_]:
+    """Return which rows of all arrays (k, …) are finite and of a size that physics has."""
+    # By the sum of squares, in which one NaN or infinity is enough.
+    total = sum((np.einsum("ki,ki->k", a, a) for a in arrays), np.zeros(len(arrays[0])))
+    return np.asarray(total < _HUGE**2)
+
+
+def _quaternions(model: mujoco.MjModel) -> Array:
+    """Return which entries (nq,) are a quaternion's."""
+    is_quaternion = np.zeros(model.nq, dtype=bool)
+    for at, kind in zip(model.jnt_qposadr, model.jnt_type, strict=True):
+        # NumPy's integers are not equal to MuJoCo's enumerations, Python's are.
+        first = int(at) + 3 * (int(kind) == mujoco.mjtJoint.mjJNT_FREE)
+        if int(kind) in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
+            is_quaternion[first : first + 4] = True
+    return is_quaternion

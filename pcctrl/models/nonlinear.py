@@ -1,0 +1,294 @@
+"""Nonlinear generative models from Python functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, as_covariance, as_names, choose, positive, vectors, whole
+from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.models.checks import as_limits, as_noises, as_rates, together
+from pcctrl.models.differences import differentiate_readout, differentiate_transition
+from pcctrl.models.protocol import Flat, Jacobians
+from pcctrl.noise import Noise
+
+__all__ = ["NonlinearModel"]
+
+Dynamics: TypeAlias = Callable[[Array, Array, Array], ArrayLike]
+Sensors: TypeAlias = Callable[[Array, Array], ArrayLike]
+
+
+@dataclass(frozen=True, eq=False)
+class NonlinearModel(Flat):
+    r"""A plant and its sensors as functions.
+
+    .. math:: \dot x = f(x, u, w)\ \text{ or }\ x_{j+1} = f(x_j, u, w_j),\qquad y = g(x, u) + z
+
+    The functions take vectors x (n,), u (p,), w (q,) and may take batches (..., n), (..., p), (..., q) of one shape as
+    well: with all components written as ``x[..., 0]`` they do, and batches are quick. Whether they do is found out by
+    trial, so they must be pure. A continuous f is integrated by the classical fourth-order Runge-Kutta method, u and w
+    held.
+
+    Args:
+        f: rates (..., n) per second, or if discrete the state one step later.
+        g: readings (..., m), without noise.
+        dt: sample time in seconds.
+        operating_point: state (n,) and input (p,) before any data. (A third entry, the reading, is worked out anew.)
+        process_noise: the q disturbances w, in the units that f takes; white ones by density.
+        sensor_noise: the m noises; white ones by std.
+        time: ``"continuous"`` or ``"discrete"``.
+        substeps: steps in ``dt``: of the integrator, or of a discrete f.
+        f_jacobians: function of x, u, w (vectors) that returns the derivatives (n, n), (n, p), (n, q) of f; by default
+            the sample is differentiated by central differences.
+        g_jacobians: function of x, u that returns the derivatives (m, n), (m, p) of g; likewise.
+        disturbance: rate of the random walk that adds to each input, in its unit per √s, one number or (p,), or None.
+        limits: least and greatest input, one number or (p,) each; none by default.
+        prior: covariance (n, n) of the state before the first sample, or None.
+        states: n names; x0, x1, … by default.
+        inputs: p names; u0, … by default.
+        sensors: m names; y0, … by default.
+
+    Raises:
+        ShapeError: a function returns, or an argument has, another size.
+        ParameterError: f or g is not a function, or not finite at the operating point; a non-positive dt; limits
+            that are none; a noise of the wrong kind.
+        UnknownNameError: another ``time``.
+    """
+
+    f: Dynamics
+    g: Sensors
+    dt: float = field(kw_only=True)
+    operating_point: Sequence[Array] = field(kw_only=True)
+    process_noise: Sequence[Noise] = field(kw_only=True)
+    sensor_noise: Sequence[Noise] = field(kw_only=True)
+    time: Literal["continuous", "discrete"] = field(default="continuous", kw_only=True)
+    substeps: int = field(default=1, kw_only=True)
+    f_jacobians: Callable[[Array, Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
+    g_jacobians: Callable[[Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
+    disturbance: Array | float | None = field(default=None, kw_only=True)
+    limits: tuple[Any, Any] = field(default=(-np.inf, np.inf), kw_only=True)
+    prior: Array | None = field(default=None, kw_only=True)
+    states: Sequence[str] | None = field(default=None, kw_only=True)
+    inputs: Sequence[str] | None = field(default=None, kw_only=True)
+    sensors: Sequence[str] | None = field(default=None, kw_only=True)
+    _sizes: tuple[int, int, int, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("f", "g", "f_jacobians", "g_jacobians"):
+            value: Any = getattr(self, name)
+            if not callable(value) and (value is not None or name in ("f", "g")):
+                raise ParameterError(name=name, expected="a function", received=f"{type(value).__name__}")
+        at: Any = self.operating_point
+        if not isinstance(at, tuple | list) or len(at) not in (2, 3):
+            raise ShapeError(name="operating_point", expected="two arrays (state, input)", received=at)
+        x = as_array("operating_point[0]", at[0], ("n",))
+        u = as_array("operating_point[1]", at[1], ("p",))
+        n, p = len(x), len(u)
+        noises: Any = self.process_noise
+        q = len(noises) if isinstance(noises, Sequence) else 1
+        w = np.zeros(q)
+        rate = as_array("f(x, u, w) at the operating point", self.f(x, u, w), (n,))
+        reading = as_array("g(x, u) at the operating point", self.g(x, u), ("m",))
+        m = len(reading)
+        if not n or not m:
+            raise ParameterError(name="f, g", expected="at least one state and one sensor", received=(rate, reading))
+        if self.f_jacobians is not None:
+            _check_matrices("f_jacobians", self.f_jacobians(x, u, w), n, (n, p, q))
+        if self.g_jacobians is not None:
+            _check_matrices("g_jacobians", self.g_jacobians(x, u), m, (n, p))
+        checked: dict[str, Any] = {
+            "dt": positive("dt", self.dt),
+            "operating_point": (x, u, reading),
+            "process_noise": as_noises("process_noise", noises, q, sensor=False),
+            "sensor_noise": as_noises("sensor_noise", self.sensor_noise, m, sensor=True),
+            "time": choose("time", self.time, ("continuous", "discrete")),
+            "substeps": whole("substeps", self.substeps, 1),
+            "disturbance": as_rates("disturbance", self.disturbance, p),
+            "limits": as_limits("limits", self.limits, p),
+            "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
+            "states": as_names("states", self.states, "x", n),
+            "inputs": as_names("inputs", self.inputs, "u", p),
+            "sensors": as_names("sensors", self.sensors, "y", m),
+            "_sizes": (n, p, q, m),
+        }
+        for key, value in checked.items():
+            object.__setattr__(self, key, value)
+
+    @property
+    def start(self) -> tuple[Array, Array, Array]:
+        """State (n,), input (p,) and reading (m,) before any data."""
+        x, u, y = self.operating_point
+        return x, u, y
+
+    def resampled(self, dt: float) -> NonlinearModel:
+        """Return the model with another sample time, in steps no longer than now.
+
+        Raises:
+            ParameterError: dt is not positive, or for a discrete f not a multiple of its step.
+        """
+        ratio = positive("dt", dt) / (self.dt / self.substeps)
+        if self.time == "continuous":
+            return replace(self, dt=dt, substeps=max(1, int(np.ceil(ratio * (1.0 - 1e-9)))))
+        if abs(ratio - round(ratio)) > 1e-6 * ratio or round(ratio) < 1:
+            expected = f"a multiple of the step {self.dt / self.substeps:g} s"
+            raise ParameterError(name="dt", expected=expected, received=dt)
+        return replace(self, dt=dt, substeps=round(ratio))
+
+    @cached_property
+    def _batched(self) -> tuple[bool, bool]:
+        """Return whether f and g take batches: whether they answer one as they answer its rows."""
+        n, p, q, m = self._sizes
+        rng = np.random.default_rng(0)
+        x, u, w = (rng.uniform(-1e-3, 1e-3, (2, 5, size)) for size in (n, p, q))
+        x, u = x + self.operating_point[0], u + self.operating_point[1]
+        return _takes(self.f, n, x, u, w), _takes(self.g, m, x, u)
+
+    def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
+        batch = arguments[0].shape[:-1]
+        # What overflows is the filter's to find: data in a loop raise nothing.
+        with np.errstate(all="ignore"):
+            if batched or not batch:
+                return np.asarray(function(*arguments), dtype=np.float64)
+            out = np.empty((*batch, size))
+            for index in np.ndindex(batch):
+                out[index] = function(*(a[index] for a in arguments))
+            return out
+
+    def _step(self, x: Array, u: Array, w: Array) -> Array:
+        def f(x: Array) -> Array:
+            return self._evaluate(self.f, bool(x.ndim == 1) or self._batched[0], self._sizes[0], x, u, w)
+
+        if self.time == "discrete":
+            return f(x)
+        h = self.dt / self.substeps
+        with np.errstate(all="ignore"):
+            k1 = f(x)
+            k2 = f(x + 0.5 * h * k1)
+            k3 = f(x + 0.5 * h * k2)
+            k4 = f(x + h * k3)
+            return np.asarray(x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4))
+
+    def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
+        """Return the state (..., n) one sample after x (..., n), with u (..., p) and w (..., q) held.
+
+        Args:
+            x: state.
+            u: input as applied.
+            w: process noise, none by default.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        x, u, w = self._arguments(x, u, w)
+        for _ in range(self.substeps):
+            x = self._step(x, u, w)
+        return x
+
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
+        """Return what the sensors (..., m) read of x (..., n) under u (..., p), without noise.
+
+        Args:
+            x: state.
+            u: the input still held; the operating one by default.
+            w: (..., q) without meaning here but for its batch.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        x, u, w = self._arguments(x, self.operating_point[1] if u is None else u, w)
+        return self._evaluate(self.g, x.ndim == 1 or self._batched[1], self._sizes[3], x, u)
+
+    def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
+        """Return the derivatives of `transition` and `readout`.
+
+        Args:
+            x: (..., n) state.
+            u: (..., p) input.
+            w: (..., q) process noise, none by default.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
+
+    def transition_jacobians(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Return F, B and G of `jacobians`."""
+        x, u, w = self._arguments(x, u, w)
+        if self.f_jacobians is None:
+            return differentiate_transition(self, x, u, w)
+        n, p, q, _ = self._sizes
+        batch = x.shape[:-1]
+        whole_step = np.empty((*batch, n, n + p + q))
+        for index in np.ndindex(batch):
+            whole_step[index] = self._given(x[index], u[index], w[index])
+        return whole_step[..., :n], whole_step[..., n : n + p], whole_step[..., n + p :]
+
+    def _given(self, x: Array, u: Array, w: Array) -> Array:
+        """Return [F, B, G] of a sample by the chain rule from those of f."""
+        n, p, q, _ = self._sizes
+        h = self.dt / self.substeps
+        total = np.hstack([np.eye(n), np.zeros((n, p + q))])
+
+        def slope(x: Array, moved: Array) -> tuple[Array, Array]:
+            A, B, G = (np.asarray(J, dtype=np.float64) for J in self.f_jacobians(x, u, w))  # type: ignore[misc]
+            J = A @ moved
+            J[:, n : n + p] += B
+            J[:, n + p :] += G
+            return np.asarray(self.f(x, u, w), dtype=np.float64), J
+
+        with np.errstate(all="ignore"):
+            for _ in range(self.substeps):
+                k1, K1 = slope(x, total)
+                if self.time == "discrete":
+                    x, total = k1, K1
+                    continue
+                k2, K2 = slope(x + 0.5 * h * k1, total + 0.5 * h * K1)
+                k3, K3 = slope(x + 0.5 * h * k2, total + 0.5 * h * K2)
+                k4, K4 = slope(x + h * k3, total + h * K3)
+                x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
+                total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
+        return total
+
+    def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
+        """Return C, D and E of `jacobians`."""
+        x, u, w = self._arguments(x, u, w)
+        if self.g_jacobians is None:
+            return differentiate_readout(self, x, u, w)
+        n, p, q, m = self._sizes
+        batch = x.shape[:-1]
+        C, D = np.empty((*batch, m, n)), np.empty((*batch, m, p))
+        with np.errstate(all="ignore"):
+            for index in np.ndindex(batch):
+                C[index], D[index] = self.g_jacobians(x[index], u[index])
+        return C, D, np.zeros((*batch, m, q))
+
+    def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array]:
+        n, p, q, _ = self._sizes
+        return together(vectors("x", x, n), vectors("u", u, p), np.zeros(q) if w is None else vectors("w", w, q))
+
+
+def _takes(function: Callable[..., ArrayLike], size: int, *arguments: Array) -> bool:
+    batch = arguments[0].shape[:-1]
+    rows = np.empty((*batch, size))
+    with np.errstate(all="ignore"):
+        for index in np.ndindex(batch):
+            rows[index] = function(*(a[index] for a in arguments))
+        try:
+            together = np.asarray(function(*arguments), dtype=np.float64)
+        except Exception:  # whatever a function raises that was written for vectors
+            return False
+    return together.shape == rows.shape and np.allclose(together, rows, rtol=1e-9, atol=0.0, equal_nan=True)
+
+
+def _check_matrices(name: str, matrices: Sequence[ArrayLike], height: int, widths: tuple[int, ...]) -> None:
+    if not isinstance(matrices, tuple | list) or len(matrices) != len(widths):
+        raise ShapeError(name=name, expected=f"{len(widths)} matrices", received=type(matrices).__name__)
+    for i, (matrix, width) in enumerate(zip(matrices, widths, strict=True)):
+        as_array(f"{name}[{i}]", matrix, (height, width))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcctrl.errors import FileError
+from pcctrl.models import MujocoModel
+
+BODY = "<body><joint name='j'/><geom size='0.1'/></body>"
+REST = "<actuator><motor joint='j'/></actuator><sensor><jointpos joint='j'/></sensor>"
+
+
+def mjcf(body: str = BODY, rest: str = "") -> str:
+    return f"<mujoco>{rest}<worldbody>{body}</worldbody>{REST}</mujoco>"
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("<mujoco", "well-formed"),
+        ("<robot name='urdf'/>", "MJCF"),
+        ("<mujoco><nonsense/></mujoco>", "valid MJCF"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><mujoco/>", "document type"),
+        (mjcf(f"<replicate count='1000000000'>{BODY}</replicate>"), "100000 elements"),
+        (mjcf(f"<replicate count='1000'><replicate count='1000'>{BODY}</replicate></replicate>"), "elements"),
+        (mjcf("<flexcomp type='grid' name='f' count='1000 1000 1000'/>" + BODY), "elements"),
+        (mjcf(f"<replicate count='nan'>{BODY}</replicate>"), "finite numbers"),
+        (mjcf(rest="<size memory='900G'/>"), "memory"),
+        (mjcf(rest="<size nuserdata='100000000'/>"), "nuserdata"),
+        (
+            mjcf(rest="<asset><texture type='2d' name='t' builtin='flat' width='99999' height='99999'/></asset>"),
+            "pixels",
+        ),
+        (mjcf(rest="<asset><mesh file='/etc/passwd'/></asset>"), "no files"),
+        (mjcf(rest="<include file='other.xml'/>"), "no files"),
+    ],
+)
+def test_malformed_and_hostile_strings_are_refused(xml: str, message: str) -> None:
+    with pytest.raises(FileError, match=message):
+        MujocoModel(xml)
+
+
+def test_files_stay_within_their_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "outside.xml").write_text("<mujocoinclude/>")
+    (home / "link.xml").symlink_to(tmp_path / "outside.xml")
+    (home / "part.xml").write_text("<mujocoinclude><option timestep='0.004'/></mujocoinclude>")
+    (home / "loop.xml").write_text("<mujocoinclude><include file='loop.xml'/></mujocoinclude>")
+    (home / "big.xml").write_text(
+        f"<mujocoinclude><worldbody><replicate count='999999'>{BODY}</replicate></worldbody></mujocoinclude>"
+    )
+    path = home / "model.xml"
+
+    def load(rest: str) -> MujocoModel:
+        path.write_text(mjcf(rest=rest))
+        return MujocoModel(path)
+
+    assert load("<include file='part.xml'/>").dt == 0.004
+    for rest, message in (
+        ("<include file='../outside.xml'/>", "within"),
+        ("<include file='/etc/passwd'/>", "within"),
+        ("<include file='link.xml'/>", "within"),
+        ("<include file='missing.xml'/>", "missing.xml"),
+        ("<include file='loop.xml'/>", "includes itself"),
+        ("<include file='big.xml'/>", "elements"),
+        ("<compiler meshdir='../'/>", "within"),
+        ("<asset><mesh file='missing.obj'/></asset>", "missing.obj"),
+    ):
+        with pytest.raises(FileError, match=message):
+            load(rest)
+    (home / "bytes.xml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FileError, match="valid MJCF"):
+        MujocoModel(home / "bytes.xml")
+    with pytest.raises(FileError, match="directory"):
+        MujocoModel(home)
