@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from pcctrl.agents.stepper import Stepper
 from pcctrl.arrays import Array, as_floats
 from pcctrl.controllers import ControlInfo, Controller, Goal
 from pcctrl.controllers.base import bounds, limited
+from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, Info, Status
 
 __all__ = ["Agent", "AgentState", "Card", "Filter"]
@@ -78,6 +79,7 @@ class Agent:
 
     Raises:
         ShapeError: the controller cannot read the filter's belief.
+        ParameterError: a controller with a memory is limited to less than it knows, so that it would wind up.
     """
 
     def __init__(
@@ -93,6 +95,10 @@ class Agent:
         size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
         own = getattr(controller, "limits", None)
         self._low, self._high = bounds(own if limits is None else limits, size)
+        inner = bounds(own, size)
+        if hasattr(controller, "limits") and controller.init() is not None and ((inner[0] < self._low) | (inner[1] > self._high)).any():
+            expected = "those of its controller, which has a memory and must know them"
+            raise ParameterError(name="limits", expected=expected, received=limits)
         self.reset()
 
     def init(self, batch: tuple[int, ...] = ()) -> AgentState:
@@ -186,30 +192,23 @@ class Agent:
 
 def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> AgentState:
     """Return ``new`` for the members of a batch in ``where`` (...), else ``old``."""
-    one, two = where[..., None], where[..., None, None]
-    a, b = new.belief, old.belief
-    belief = Belief(
-        mean=np.where(one, a.mean, b.mean),
-        covariance=b.covariance if a.covariance is b.covariance else np.where(two, a.covariance, b.covariance),
-        input=np.where(one, a.input, b.input),
-        plant=b.plant,
-        doubt=_choose_memory(one, a.doubt, b.doubt),
-    )
+    one, a, b = where[..., None], new.belief, old.belief
+    # Field by field, since a filter's belief may have more of them; what both share stays shared.
+    chosen = {f.name: _choose_memory(one, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
+    belief = type(b)(**chosen)
     memory = _choose_memory(one, new.controller, old.controller)
     return AgentState(belief, memory, np.where(one, np.asarray(new.action), np.asarray(old.action)), old.faults)
 
 
 def _choose_memory(where: NDArray[np.bool_], new: Any, old: Any) -> Any:
-    """Return the controller's memory of ``new`` for the members in ``where`` (..., 1), else ``old``.
+    """Return what is remembered in ``new`` for the members of a batch in ``where`` (..., 1), else in ``old``.
 
-    A tuple of arrays is chosen member by member; any other memory is kept whole unless all are in ``where``.
+    Arrays are chosen member by member, tuples part by part; anything else is kept unless all are in ``where``.
     """
-    if not isinstance(old, tuple):
-        return new if where.all() else old
-    chosen = []
-    for x, y in zip(new, old, strict=True):
-        if x is None or y is None:
-            chosen.append(y)
-        else:
-            chosen.append(np.where(where.reshape(where.shape + (1,) * (np.ndim(x) - where.ndim)), x, y))
-    return type(old)(*chosen)
+    if new is old or new is None or old is None:
+        return old
+    if isinstance(old, tuple):
+        return type(old)(*(_choose_memory(where, x, y) for x, y in zip(new, old, strict=True)))
+    if isinstance(old, np.ndarray):
+        return np.where(where.reshape(where.shape + (1,) * (max(np.ndim(new), old.ndim) - where.ndim)), new, old)
+    return new if where.all() else old

@@ -68,7 +68,10 @@ def describe(name: str) -> str:
 def _aif(task: Task) -> Agent:
     """Predictive-coding filter in generalised coordinates, acting on expected free energy."""
     limits = (task.low, task.high)
-    controller = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, ORDER, limits)
+    suspects = task.model.disturbance is not None
+    controller = ExpectedFreeEnergy(
+        task.model, task.state_weight, task.action_weight, ORDER, limits, offset_free=suspects
+    )
     return Agent(PCFilter(task.model, ORDER), controller, limits, Card("noise told, with its colour"))
 
 

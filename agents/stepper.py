@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcctrl.arrays import Array
+from pcctrl.controllers.quadratic import padded
 from pcctrl.errors import ModelError
 from pcctrl.filters import Belief, LinearFilter
 
@@ -31,6 +32,7 @@ class Stepper:
 
     Raises:
         ModelError: the agent is another, or its filter has an outlier rule or a slower descent.
+        ShapeError: the controller reads more joint states than the filter has.
     """
 
     def __init__(self, agent: Agent) -> None:
@@ -42,7 +44,7 @@ class Stepper:
             )
         joint, K = filter_.joint, filter_.steady.gain
         N, p, m = joint.size, len(joint.input), len(joint.R)
-        L = np.hstack([gain, np.zeros((p, N - gain.shape[1]))])
+        L = padded(gain, N)
         keep = np.eye(N) - K @ joint.C
         update = np.hstack(
             [

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
-import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
@@ -120,8 +119,7 @@ def make_linear_system(
         model = replace(model, process_noise=process_noise)
     if sensor_noise is not None:
         model = replace(model, sensor_noise=sensor_noise)
-    if not np.any(imperfections.get("delay", 0.0)):
-        imperfections["delay"] = 0.0 if model.delay is None else model.delay
+    imperfections.setdefault("delay", 0.0 if model.delay is None else model.delay)
     return Sensors(
         LinearSystemEnv(model, state_weight, action_weight, limits, bound), model.sensor_noise, **imperfections
     )

@@ -53,8 +53,9 @@ class NoiseOptions:
     """Constant error of each sensor in its unit."""
     dropout: float = 0.0
     """Probability that a sample of a sensor is missing."""
-    delay: float = 0.0
-    """Delay of all sensors in seconds, a whole number of samples; the agents are told it."""
+    delay: float | None = None
+    """Delay of all sensors in seconds, a whole number of samples; by default none, or a linear model's own. The agents
+    are told it."""
 
     def make(self, env_id: str, plant: Plant, **options: Any) -> gym.Env[Any, Any]:
         """Return the environment ``env_id``, which is ``plant``, with this noise.
@@ -71,7 +72,7 @@ class NoiseOptions:
             sensor_noise=sensor,
             bias=0.0 if self.bias is None else self.bias,
             dropout=self.dropout,
-            delay=self.delay,
+            delay=own_delay(plant) if self.delay is None else self.delay,
             **options,
         )
 
@@ -81,6 +82,7 @@ class NoiseOptions:
             "process_std": list(plant.process_std if self.process_std is None else self.process_std),
             "sensor_std": list(plant.sensor_std if self.sensor_std is None else self.sensor_std),
             "bias": [0.0] * len(plant.sensor_std) if self.bias is None else list(self.bias),
+            "delay": own_delay(plant) if self.delay is None else self.delay,
         }
         if self._kept(plant):
             return asdict(self) | filled | {"floor": None}
@@ -101,6 +103,8 @@ class NoiseOptions:
         choose("noise.colour", self.colour, ("own", "white", "ou", "smooth"))
         if self.s is not None:
             positive("noise.s", self.s)
+            if self.colour == "white":
+                raise ParameterError(name="noise.s", expected="none, with white noise", received=self.s)
         positive("noise.floor", self.floor)
         if self._kept(plant):
             return None, None
@@ -121,3 +125,9 @@ class NoiseOptions:
             return White(std=std) if sensor else White(density=std * float(np.sqrt(dt)))
         s = 2.0 * dt if self.s is None else self.s
         return (OrnsteinUhlenbeck if self.colour == "ou" else Smooth)(std, s, self.floor)
+
+
+def own_delay(plant: Plant) -> float | list[float]:
+    """Return the delay of each sensor in seconds that a linear model has, or 0."""
+    delay = plant.model.delay if isinstance(plant, LinearPlant) else None
+    return 0.0 if delay is None else np.asarray(delay).tolist()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 
@@ -79,7 +80,7 @@ class Compare:
 def _noise_line(noise: Mapping[str, Any]) -> str:
     plain = {"white": "white noise", "own": "its own noise"}
     line = plain.get(noise["colour"]) or f"{noise['colour']} noise of {noise['s']:g} s"
-    line += f", delay {noise['delay']:g} s" if noise["delay"] else ""
+    line += f", delay {noise['delay']} s" if np.any(noise["delay"]) else ""
     untold = [f"dropout {noise['dropout']:g}"] if noise["dropout"] else []
     untold += [f"bias {noise['bias']}"] if any(noise["bias"]) else []
     return line + (f" ({', '.join(untold)}: untold)" if untold else "")

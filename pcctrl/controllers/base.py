@@ -12,7 +12,7 @@ from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
 
-__all__ = ["ControlInfo", "Controller", "Goal", "Preview", "bounds", "limited", "wanted"]
+__all__ = ["ControlInfo", "Controller", "Goal", "Preview", "bounds", "check_belief", "limited", "wanted"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,14 @@ def bounds(limits: tuple[ArrayLike, ArrayLike] | None, size: int) -> tuple[Array
     if not (pair[0] < pair[1]).all():
         raise ParameterError(name="limits", expected="low below high", received=limits)
     return pair
+
+
+def check_belief(belief: Belief, plant: int, joint: int | None = None) -> None:
+    """Raise a `ShapeError` unless ``belief`` is of so many states, and of so many joint states if they are read."""
+    size = belief.mean.shape[-1]
+    if belief.plant != plant or (joint is not None and size != joint):
+        expected = f"{plant} states" + ("" if joint is None else f" of {joint} joint states")
+        raise ShapeError(name="belief", expected=expected, received=f"{belief.plant} states of {size}")
 
 
 def wanted(goal: ArrayLike | Preview, size: int) -> Array:

@@ -12,9 +12,9 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, choose
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited, wanted
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
 from pcctrl.controllers.quadratic import QuadraticValue, cost_matrix, feedback, forecast_gain, preview
-from pcctrl.errors import ShapeError
+from pcctrl.errors import ModelError
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ class _LinearQuadratic(abc.ABC):
     def _limits(self) -> tuple[Array, Array]:
         return bounds(self.limits, self.model.B.shape[1])
 
-    @cached_property
+    @property
     def _rest_goal(self) -> Array:
-        """What a goal that asks for the operating point would say."""
-        return np.linalg.pinv(self._target) @ self._joint.mean[: self._joint.plant]
+        """What a goal that asks for the operating point says."""
+        return self._joint.mean[: self._joint.plant]
 
     def init(self, batch: tuple[int, ...] = ()) -> None:  # noqa: ARG002 (no memory, no batch)
         """Return None: the law has no memory."""
@@ -121,10 +121,7 @@ class _LinearQuadratic(abc.ABC):
             ShapeError: the belief does not have the joint states that the gain was made for, or the goal's size is off.
         """
         joint, gain, n = self._joint, self.gain, self._joint.plant
-        if belief.plant != n or (self._forecasts and belief.mean.shape[-1] != joint.size):
-            expected = f"{n} states" + (f" of {joint.size} joint states" if self._forecasts else "")
-            received = f"{belief.plant} states of {belief.mean.shape[-1]}"
-            raise ShapeError(name="belief", expected=expected, received=received)
+        check_belief(belief, n, joint.size if self._forecasts else None)
         unlimited = joint.input - (belief.state - joint.mean[:n]) @ self.value.L.T
         forecast = np.zeros_like(unlimited)
         if self._forecasts:
@@ -136,8 +133,7 @@ class _LinearQuadratic(abc.ABC):
             unlimited = unlimited - (last @ self._goal_gain.T)[..., 0, :]
             if moves.shape[-2] > 2:
                 # What is wanted before the last goal, as a way from that.
-                ahead = moves[..., 1:-1, :] @ T.T - last @ (self._rest[0] if self._offset_free else T).T
-                unlimited = unlimited - preview(self.value, ahead)
+                unlimited = unlimited - preview(self.value, (moves[..., 1:-1, :] - last) @ T.T)
         return state, limited(unlimited, *self._limits), ControlInfo(unlimited, forecast)
 
 
@@ -166,6 +162,11 @@ class LQR(_LinearQuadratic):
     action_weight: ArrayLike
     limits: tuple[ArrayLike, ArrayLike] | None = None
     integral: bool = False
+
+    def __post_init__(self) -> None:
+        if self.integral and self.model.disturbance is None:
+            raise ModelError(name="model", expected="a disturbance, for integral action", received=None)
+        super().__post_init__()
 
     @property
     def _joint(self) -> JointModel:
@@ -206,7 +207,7 @@ class ExpectedFreeEnergy(_LinearQuadratic):
         model: plant and noise.
         goal_precision: Π, a matrix, its diagonal, or one number; (n, n), or (m, m) for goals on sensors.
         action_precision: ρ, (p, p), its diagonal (p,), or one number; positive.
-        order: the filter's order of generalised coordinates.
+        order: the filter's order of generalised coordinates (the presets take 5).
         limits: (low, high) of the input, each one number or (p,).
         goals: whether goals are over ``"states"`` or ``"sensors"``.
         offset_free: cancel the input disturbance d, and hold goals exactly, whatever the input that takes; else both
@@ -236,12 +237,14 @@ class ExpectedFreeEnergy(_LinearQuadratic):
 
     @property
     def _weights(self) -> tuple[Array, Array]:
-        n, p = self.model.B.shape
-        C = self.model.C
-        size = n if self.goals == "states" else len(C)
-        precision = cost_matrix("goal_precision", self.goal_precision, size, definite=False)
+        C, precision = self.model.C, self._goal_precision
         weight = precision if self.goals == "states" else C.T @ precision @ C
-        return weight, cost_matrix("action_precision", self.action_precision, p, definite=True)
+        return weight, cost_matrix("action_precision", self.action_precision, self.model.B.shape[1], definite=True)
+
+    @cached_property
+    def _goal_precision(self) -> Array:
+        size = len(self.model.A) if self.goals == "states" else len(self.model.C)
+        return cost_matrix("goal_precision", self.goal_precision, size, definite=False)
 
     @property
     def _offset_free(self) -> bool:
@@ -249,4 +252,14 @@ class ExpectedFreeEnergy(_LinearQuadratic):
 
     @cached_property
     def _target(self) -> Array:
-        return np.eye(len(self.model.A)) if self.goals == "states" else np.asarray(np.linalg.pinv(self.model.C))
+        if self.goals == "states":
+            return np.eye(len(self.model.A))
+        # Weighed by Π, so that W T = CᵀΠ whatever the sensors have to say about one state.
+        level, axes = np.linalg.eigh(self._goal_precision)
+        root = np.sqrt(np.maximum(level, 0.0))[:, None] * axes.T
+        return np.asarray(np.linalg.pinv(root @ self.model.C) @ root)
+
+    @property
+    def _rest_goal(self) -> Array:
+        state, _, reading = self.model.operating_point  # type: ignore[misc]
+        return np.asarray(state if self.goals == "states" else reading)

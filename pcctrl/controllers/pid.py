@@ -32,7 +32,7 @@ class PID:
     .. math:: u = K_p e + K_i \int e - K_d \dot y_f,\qquad e = \text{goal} - y
 
     The derivative acts on the reading, through a first-order filter of time constant ``tau``; while the output is at a
-    limit the integral stands still. It reads the first m entries of a belief, so that it runs on `filters.Readings`.
+    limit the integral stands still. Its belief are the readings themselves (`filters.Readings`).
     Source: Åström & Hägglund, Advanced PID Control, 2006.
 
     Args:
@@ -89,6 +89,24 @@ class PID:
         m = np.shape(self.kp)[1]
         return PIDState(np.zeros((*batch, m)), np.zeros((*batch, m)), None)
 
+    def readings(self, belief: Belief) -> Array:
+        """Return the readings y (..., m) that a belief is made of.
+
+        Raises:
+            ShapeError: it is of something else.
+        """
+        m = self._gains[0].shape[1]
+        if belief.plant != m:
+            expected = f"{m} readings, of filters.Readings"
+            raise ShapeError(name="belief", expected=expected, received=f"{belief.plant} states")
+        return belief.state
+
+    def derivative(self, y: Array, last: Array, reading: Array | None) -> Array:
+        """Return the filtered derivative (..., m), from the last one and the last reading, None at the first sample."""
+        keep = self.tau / (self.tau + self.dt)
+        rate = 0.0 if reading is None else (y - reading) / self.dt
+        return keep * last + (1.0 - keep) * rate
+
     def error(self, y: Array, goal: Goal = None) -> Array:
         """Return goal − y (..., m), of the configured goal by default.
 
@@ -102,22 +120,17 @@ class PID:
 
         Args:
             state: from `init` or the last call.
-            belief: whose first m entries are the readings.
-            goal: readings to hold (..., m), the configured ones by default.
+            belief: the m readings, from `filters.Readings`.
+            goal: readings to hold (..., m), of a `Preview` the first; the configured ones by default.
 
         Raises:
-            ShapeError: the belief has fewer entries than there are gains, or the goal another size.
+            ShapeError: the belief is not of m readings, or the goal another size.
         """
         kp, ki, kd = self._gains
-        m = kp.shape[1]
-        y = belief.state[..., :m]
-        if y.shape[-1] != m:
-            raise ShapeError(name="belief", expected=f"at least {m} readings", received=f"{y.shape[-1]}")
+        y = self.readings(belief)
         error = self.error(y, goal)
         integral = state.integral + error * self.dt
-        keep = self.tau / (self.tau + self.dt)
-        rate = 0.0 if state.reading is None else (y - state.reading) / self.dt
-        derivative = keep * state.derivative + (1.0 - keep) * rate
+        derivative = self.derivative(y, state.derivative, state.reading)
         unlimited = error @ kp.T + integral @ ki.T - derivative @ kd.T
         u = limited(unlimited, *self._limits)
         saturated = (u != unlimited).any(axis=-1, keepdims=True)

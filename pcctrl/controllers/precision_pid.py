@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
-from pcctrl.controllers.pid import PID, PIDState
+from pcctrl.controllers.pid import PID
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
@@ -107,28 +107,26 @@ class ActiveInferencePID:
 
         Args:
             state: from `init` or the last call.
-            belief: whose first m entries are the readings.
-            goal: readings to hold (..., m), the configured ones by default.
+            belief: the m readings, from `filters.Readings`.
+            goal: readings to hold (..., m), of a `Preview` the first; the configured ones by default.
 
         Raises:
-            ShapeError: the belief has fewer entries than there are gains, or the goal another size.
+            ShapeError: the belief is not of m readings, or the goal another size.
         """
         dt = self.pid.dt
         begun = state.error is not None
-        # The PID's own arithmetic of errors and derivatives; its integral is not used.
-        past = PIDState(np.zeros_like(state.derivative), state.derivative, state.reading if begun else None)
-        now, *_ = self.pid.act(past, belief, goal)
-        y = np.asarray(now.reading)
+        y = self.pid.readings(belief)
         error = self.pid.error(y, goal)
+        derivative = self.pid.derivative(y, state.derivative, state.reading if begun else None)
         moved = error - state.error if state.error is not None else error
-        turned = state.derivative - now.derivative
+        turned = state.derivative - derivative
         precision = np.exp(state.log_precision)
         steps = precision * np.stack([error * dt, moved, turned], axis=-2)
         unlimited = state.input + np.einsum("...im,ipm->...p", steps, self._gains)
         u = limited(unlimited, *self.limits)
         log_precision, momentum = state.log_precision, state.momentum
         if begun and self.learning_rate > 0.0:
-            errors = np.stack([error, -now.derivative, turned / dt], axis=-2) / np.asarray(self.error_std)
+            errors = np.stack([error, -derivative, turned / dt], axis=-2) / np.asarray(self.error_std)
             # A thousand times what is expected says no more than that.
             errors = np.clip(errors, -1e3, 1e3)
             slope = 0.5 * (precision * np.square(errors) - 1.0) + self.hyperprior * log_precision
@@ -138,5 +136,5 @@ class ActiveInferencePID:
                 (1.0 - keep) / self.decay * self.learning_rate * slope, -1 / dt, 1 / dt
             )
             log_precision = np.clip(log_precision + dt * momentum, -_FURTHEST, _FURTHEST)
-        memory = PrecisionState(u, error, now.derivative, y, log_precision, momentum)
+        memory = PrecisionState(u, error, derivative, y, log_precision, momentum)
         return memory, u, ControlInfo(unlimited, np.zeros_like(u))

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_covariance, as_floats
+from pcctrl.errors import ShapeError
 from pcctrl.linalg import riccati, stein
 
 if TYPE_CHECKING:
     from pcctrl.models import JointModel
 
-__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain", "preview"]
+__all__ = ["QuadraticValue", "cost_matrix", "feedback", "forecast_gain", "padded", "preview"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,3 +100,14 @@ def preview(value: QuadraticValue, targets: Array) -> Array:
     for k in reversed(range(targets.shape[-2])):
         slope = slope @ closed - targets[..., k, :] @ value.weight
     return np.asarray(np.linalg.solve(value.curvature, (slope @ value.B)[..., None])[..., 0])
+
+
+def padded(gain: Array, size: int) -> Array:
+    """Return a gain (p, ·) on the first joint states with zeros for the rest of ``size``.
+
+    Raises:
+        ShapeError: it reads more than that: controller and filter believe in different models.
+    """
+    if gain.shape[1] > size:
+        raise ShapeError(name="gain", expected=f"at most {size} joint states, as the filter has", received=gain.shape)
+    return np.hstack([gain, np.zeros((len(gain), size - gain.shape[1]))])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from pcctrl.arrays import Array, as_array, as_floats, choose, per_item, positive, whole
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited, wanted
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
 from pcctrl.errors import ModelError, ParameterError, ShapeError
 from pcctrl.filters import Belief
 from pcctrl.linalg import block_rows, discretise
@@ -39,7 +39,8 @@ class ReflexArc:
     r"""Moves an output y = T x to its goal by making its sensed motion what a goal attractor predicts.
 
     With r the relative degree, :math:`J = \partial y^{(r)}/\partial u = TA^{r-1}B`, and the generalised motion
-    :math:`y^{(i)} = TA^i x` up to :math:`y^{(r)} = TA^r x + J(u + d) + TA^{r-1}Gw`, the input descends
+    :math:`y^{(i)} = TA^i x` up to :math:`y^{(r)} = TA^r x + J(u + d) + TA^{r-1}Gw` (noise that moves the output before
+    the input does is left out below r), the input descends
 
     .. math:: \dot u = -\kappa_a J^{+} \sum_i \Pi_i\,(y^{(i)} - \mu^{(i)}).
 
@@ -114,6 +115,10 @@ class ReflexArc:
         T = as_array("output", self.output, ("k", n))
         if self.degree is not None:
             return T, whole("degree", self.degree, 1)
+        if self.model.substeps is not None:
+            # Difference quotients let an input act on everything at once.
+            expected = "the relative degree of the output, for a model of simulator steps"
+            raise ParameterError(name="degree", expected=expected, received=None)
         row = T
         for r in range(1, n + 1):
             if np.abs(row @ B).max() > 1e-9 * np.abs(row).max() * np.abs(B).max():
@@ -213,22 +218,20 @@ class ReflexArc:
         Args:
             state: from `init` or the last call.
             belief: of a filter on the same model, or of readings that are the states.
-            goal: for the output (..., k); what it is at the operating point by default.
+            goal: for the output (..., k), of a `Preview` the first; what it is at the operating point by default.
 
         Raises:
             ShapeError: the belief does not have the joint states that the arc reads, or the goal's size is off.
         """
         joint, n = self.joint, self.joint.plant
-        if belief.plant != n or (self.order is not None and belief.mean.shape[-1] != joint.size):
-            expected = f"{n} states" + ("" if self.order is None else f" of {joint.size} joint states")
-            received = f"{belief.plant} states of {belief.mean.shape[-1]}"
-            raise ShapeError(name="belief", expected=expected, received=received)
+        check_belief(belief, n, None if self.order is None else joint.size)
         T, _ = self._output
         away = belief.state - joint.mean[:n]
-        sensed = [away] if self.order is None else [away, belief.mean[..., joint.exogenous]]
-        target = np.zeros((*away.shape[:-1], len(T)))
-        if goal is not None:
-            target = target + wanted(goal, len(T))[..., 0, :] - T @ joint.mean[:n]
+        target = np.zeros(len(T)) if goal is None else wanted(goal, len(T))[..., 0, :] - T @ joint.mean[:n]
+        batch = np.broadcast_shapes(away.shape[:-1], target.shape[:-1])
+        away = np.broadcast_to(away, (*batch, n))
+        told = [away, target] if self.order is None else [away, belief.mean[..., joint.exogenous], target]
+        told = [np.broadcast_to(part, (*batch, part.shape[-1])) for part in told]
         Phi, Gamma = self.law
         p = len(joint.input)
         motion = state.motion
@@ -237,7 +240,7 @@ class ReflexArc:
             motion = (away @ np.vstack(self._rows[: len(self._precision)]).T)[..., :size]
             motion = np.concatenate([motion, np.zeros((*away.shape[:-1], size - motion.shape[-1]))], axis=-1)
         memory = np.concatenate([motion, np.broadcast_to(state.input, (*away.shape[:-1], p))], axis=-1)
-        memory = memory @ Phi.T + np.concatenate([*sensed, target], axis=-1) @ Gamma.T
+        memory = memory @ Phi.T + np.concatenate(told, axis=-1) @ Gamma.T
         unlimited = joint.input + memory[..., -p:]
         u = limited(unlimited, *self._limits)
         return ReflexState(memory[..., :-p], u - joint.input), u, ControlInfo(unlimited, np.zeros_like(u))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, positive, whole
-from pcctrl.linalg import spectral_radius, stationary_covariance
+from pcctrl.linalg import stationary_covariance
 
 if TYPE_CHECKING:
     from pcctrl.models import JointModel, Task
@@ -82,11 +82,10 @@ def simulate(
     n, away = truth.plant, np.zeros(batch)
     root = _root(truth.Q)
     x = np.tile(truth.mean, (batch, 1))
-    chains = slice(n, None)
-    # Noise that has been driven for ever; random walks start at 0.
-    if spectral_radius(truth.F[chains, chains]) < 1.0:
-        start = _root(stationary_covariance(truth.F[chains, chains], truth.Q[chains, chains]))
-        x[:, chains] += noise.standard_normal((batch, len(start))) @ start.T
+    # Noise that has been driven for ever; random walks start at 0, and delayed sensors with what they show at rest.
+    for chain in (slice(n, n + truth.process), slice(truth.exogenous.stop, truth.size - sum(truth.lags))):
+        start = _root(stationary_covariance(truth.F[chain, chain], truth.Q[chain, chain]))
+        x[:, chain] += noise.standard_normal((batch, len(start))) @ start.T
     state, worst = policy.init((batch,)), np.zeros((batch, n))
     u = np.tile(truth.input, (batch, 1))
     for k in range(steps):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcctrl.arrays import Array
+from pcctrl.controllers.quadratic import padded
 from pcctrl.errors import ModelError
 from pcctrl.linalg import stationary_covariance
 
@@ -53,7 +54,7 @@ def fold(filter_: LinearFilter, gain: Array) -> Compensator:
     joint, K = filter_.joint, filter_.steady.gain
     if joint.D.any():
         raise ModelError(name="model", expected="no feedthrough D", received="a model with D")
-    gain = np.hstack([gain, np.zeros((len(gain), joint.size - gain.shape[1]))])
+    gain = padded(gain, joint.size)
     closed = joint.F - joint.B @ gain
     keep = np.eye(joint.size) - K @ joint.C
     return Compensator(A=closed @ keep, B=closed @ K, C=-gain @ keep, D=-gain @ K)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import scipy.linalg
 
-from pcctrl.arrays import positive, whole
+from pcctrl.arrays import Array, positive, whole
 from pcctrl.errors import ModelError, ParameterError
+from pcctrl.filters.kalman import variances
 from pcctrl.filters.linear import LinearFilter
 from pcctrl.linalg import block_diag, block_rows
 from pcctrl.models import JointModel, delayed
@@ -36,12 +37,15 @@ class ColouredKalmanFilter(LinearFilter):
         process_scale: factor on the variance of the process noise.
         sensor_scale: factor on the variance of the sensors' coloured noise.
         floor_scale: factor on the white variance of the sensors.
-        time_scale: factor on every correlation time.
+        process_time_scale: factor on the correlation times of the process noise.
+        sensor_time_scale: factor on those of the sensors' noise.
+        state_noise: variance a sample added to Q for each state, one number or (n,).
         precision: ``"steady"`` or ``"carried"``, see `LinearFilter`; the answers agree.
 
     Raises:
         ModelError: the model is undetectable.
-        ParameterError: a scale that is not positive.
+        ParameterError: a scale that is not positive, a negative variance.
+        ShapeError: ``state_noise`` of another size.
         UnknownNameError: another precision.
     """
 
@@ -49,30 +53,28 @@ class ColouredKalmanFilter(LinearFilter):
     process_scale: float = 1.0
     sensor_scale: float = 1.0
     floor_scale: float = 1.0
-    time_scale: float = 1.0
+    process_time_scale: float = 1.0
+    sensor_time_scale: float = 1.0
+    state_noise: Array | float = 0.0
     precision: Literal["steady", "carried"] = "steady"
 
     def __post_init__(self) -> None:
-        for name in ("process_scale", "sensor_scale", "floor_scale", "time_scale"):
+        for name in ("process_scale", "sensor_scale", "floor_scale", "process_time_scale", "sensor_time_scale"):
             positive(name, getattr(self, name))
+        object.__setattr__(self, "state_noise", variances("state_noise", self.state_noise, len(self.model.A)))
         super().__post_init__()
 
     def _believed(self, dt: float) -> JointModel:
         model = self.model if dt == self.model.dt else self.model.resampled(dt)
         joint = replace(
             model,
-            process_noise=[self._first_order(w, self.process_scale) for w in model.process_noise],
-            sensor_noise=[self._first_order(z, self.sensor_scale) for z in model.sensor_noise],
+            process_noise=[_first_order(w, self.process_scale, self.process_time_scale) for w in model.process_noise],
+            sensor_noise=[_first_order(z, self.sensor_scale, self.sensor_time_scale) for z in model.sensor_noise],
         ).joint(0)
         R = np.array([z.sensor_floor for z in model.sensor_noise]) * self.floor_scale
-        return replace(joint, R=R)
-
-    def _first_order(self, noise: Noise, scale: float) -> Noise:
-        if noise.variance == 0.0:
-            return noise if noise.density == 0.0 else White(density=noise.density * float(np.sqrt(scale)))
-        std = float(np.sqrt(noise.variance * scale))
-        coloured = OrnsteinUhlenbeck(std, noise.correlation_time * self.time_scale, floor=1.0)
-        return coloured if noise.density == 0.0 else coloured + White(density=noise.density * float(np.sqrt(scale)))
+        Q, n = joint.Q.copy(), joint.plant
+        Q[:n, :n] += np.diag(np.asarray(self.state_noise)) * (dt / self.model.dt)
+        return replace(joint, Q=Q, R=R)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,3 +154,12 @@ class ARKalmanFilter(LinearFilter):
             companion[0] = scipy.linalg.solve_toeplitz(r[:-1], r[1:])
             drive[0, 0], readout[0] = r[0] - companion[0] @ r[1:], 1.0
         return Chain(companion, drive, readout)
+
+
+def _first_order(noise: Noise, scale: float, time_scale: float) -> Noise:
+    """Return the Ornstein-Uhlenbeck process with the scaled variance and correlation time of a noise."""
+    if noise.variance == 0.0:
+        return noise if noise.density == 0.0 else White(density=noise.density * float(np.sqrt(scale)))
+    std = float(np.sqrt(noise.variance * scale))
+    coloured = OrnsteinUhlenbeck(std, noise.correlation_time * time_scale, floor=1.0)
+    return coloured if noise.density == 0.0 else coloured + White(density=noise.density * float(np.sqrt(scale)))

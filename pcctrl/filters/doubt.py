@@ -23,7 +23,7 @@ class Doubt(NamedTuple):
     """What a filter remembers of each sensor's surprises.
 
     Args:
-        streak: for how many samples running it has been doubted (..., m).
+        streak: how often it has been doubted since it last did not surprise (..., m).
         size: its last innovation, without sign (..., m).
         believed: whether it surprised and was believed, in the last sample (..., m).
     """
@@ -44,7 +44,7 @@ def judge(
     """Return what to remember, and which sensors (..., m) to doubt now; others that surprise are believed.
 
     A sensor that surprises is doubted ``patience`` times running, and then as long as each surprise is more than twice
-    the last, but never more than twice ``patience`` times in all.
+    the last, but never more than twice ``patience`` times until one does not surprise.
 
     Args:
         innovation: (..., m).
@@ -63,8 +63,8 @@ def judge(
     jump = (size > _JUMP * memory.size) & (memory.streak < 2 * patience)
     doubted = hit & ((memory.streak < patience) | jump)
     believed = hit & ~doubted
-    # Once believed, a sensor is believed on, but for jumps.
-    streak = np.where(doubted, memory.streak + 1, np.where(believed, patience, 0))
+    # Once believed, a sensor is believed on, but for the jumps that are left.
+    streak = np.where(doubted, memory.streak + 1, np.where(believed, memory.streak, 0))
     if present is not None:
         streak, size = np.where(present, streak, memory.streak), np.where(present, size, memory.size)
     return Doubt(streak, size, believed), doubted

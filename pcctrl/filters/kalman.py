@@ -50,11 +50,7 @@ class KalmanFilter(LinearFilter):
         if not (scale > 0.0).all():
             raise ParameterError(name="sensor_scale", expected="positive factors", received=scale)
         object.__setattr__(self, "sensor_scale", scale)
-        n = len(self.model.A)
-        noise = per_item("state_noise", self.state_noise, n)
-        if (noise < 0.0).any():
-            raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
-        object.__setattr__(self, "state_noise", noise)
+        object.__setattr__(self, "state_noise", variances("state_noise", self.state_noise, len(self.model.A)))
         super().__post_init__()
 
     def _believed(self, dt: float) -> JointModel:
@@ -66,3 +62,11 @@ class KalmanFilter(LinearFilter):
         # A disturbance's random walk is not the process noise: its rate is tuned by itself.
         Q[:n, :n] = Q[:n, :n] * self.process_scale + np.diag(np.asarray(self.state_noise)) * (dt / model.dt)
         return replace(white, Q=Q, R=white.R * self.sensor_scale)
+
+
+def variances(name: str, value: Array | float, size: int) -> Array:
+    """Return variances (size,) from one number or one each; raise as `per_item`, or `ParameterError` if negative."""
+    array = per_item(name, value, size)
+    if (array < 0.0).any():
+        raise ParameterError(name=name, expected="variances of at least 0", received=array)
+    return array

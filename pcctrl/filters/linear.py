@@ -34,7 +34,8 @@ class LinearFilter(abc.ABC):
     """Gaussian filtering on a joint model; a filter is a frozen configuration that says which joint model it believes.
 
     With ``precision="carried"`` the covariance is propagated; with ``"steady"`` it is so until it has converged and
-    from then on a step costs two matrix-vector products, falling back around missing samples. The answers agree.
+    from then on a step costs two matrix-vector products, falling back around missing samples; the answers agree. With
+    an ``outlier_threshold`` a sensor that surprises is given less precision for a while, see `pcctrl.filters.doubt`.
 
     Raises:
         ModelError: the model is undetectable.

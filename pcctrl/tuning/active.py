@@ -8,11 +8,12 @@ import numpy as np
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import PID, ExpectedFreeEnergy, ReflexArc
+from pcctrl.errors import ModelError
 from pcctrl.evaluation.exact import Push, closed_loop, fold, fold_pid, fold_reflex
 from pcctrl.filters import PCFilter
 from pcctrl.linalg import stationary_covariance
 from pcctrl.models import Task
-from pcctrl.tuning.loops import TRUTH_ORDER, graded_cost
+from pcctrl.tuning.loops import graded_cost, truth_of
 from pcctrl.tuning.search import Tuned, scattered, search
 
 __all__ = ["aif_loop", "pid_error_std", "reflex_loop", "tune_aif", "tune_reflex"]
@@ -54,7 +55,7 @@ def tune_aif(task: Task, push: Push, *, starts: int = 6, evaluations: int = 200,
         ModelError: no start leads to a stable loop.
         ParameterError: no starts or evaluations.
     """
-    truth = task.model.joint(TRUTH_ORDER)
+    truth = truth_of(task)
 
     def cost(values: Array) -> float:
         filter_, efe = aif_loop(task, values)
@@ -76,7 +77,9 @@ def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: in
         ModelError: no start leads to a stable loop, or the plant has no flat output.
         ParameterError: no starts or evaluations.
     """
-    truth, dt = task.model.joint(TRUTH_ORDER), task.model.dt
+    truth, dt = truth_of(task), task.model.dt
+    if len(task.low) != 1:
+        raise ModelError(name="task", expected="one input, for a reflex arc on the flat output", received=len(task.low))
     centre = np.log([10.0 * dt, 1.0 / dt])
     reflex_loop(task, centre)  # a plant without a flat output is told here, not as a failed search
 
@@ -96,7 +99,7 @@ def pid_error_std(task: Task, pid: PID) -> Array:
     Raises:
         ModelError: the loop is not stable.
     """
-    truth = task.model.joint(TRUTH_ORDER)
+    truth = truth_of(task)
     F, Q = closed_loop(truth, fold_pid(pid))
     P = stationary_covariance(F, Q)
     m = len(truth.R)

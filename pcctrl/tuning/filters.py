@@ -29,21 +29,28 @@ def kalman_of(model: LinearModel, values: Array) -> KalmanFilter:
     """
     n = len(model.A)
     factors = np.exp(as_array("values", values, (1 + n + len(model.C),)))
-    diagonal = np.diagonal(model.white.joint(0).Q)[:n]
-    diagonal = np.maximum(diagonal, 1e-6 * diagonal.max())
-    return KalmanFilter(model, float(factors[0]), factors[1 + n :], factors[1 : 1 + n] * diagonal)
+    return KalmanFilter(model, float(factors[0]), factors[1 + n :], factors[1 : 1 + n] * _diagonal(model))
 
 
 def coloured_of(model: LinearModel, values: Array) -> ColouredKalmanFilter:
-    """Return the first-order coloured filter of log-factors on sensors, their floors, and all correlation times.
+    """Return the first-order coloured filter of log-factors: on sensors, floors, both times, and the diagonal (n).
 
-    The process noise needs none: a steady gain depends on ratios of variances only.
+    The diagonal is what is added to Q, as in `kalman_of`. The process noise needs no factor: a steady gain depends on
+    ratios of variances only.
 
     Raises:
-        ShapeError: ``values`` is not (3,).
+        ShapeError: ``values`` is not (4 + n,).
     """
-    sensor, floor, time = np.exp(as_array("values", values, (3,)))
-    return ColouredKalmanFilter(model, 1.0, float(sensor), float(floor), float(time))
+    n = len(model.A)
+    factors = np.exp(as_array("values", values, (4 + n,)))
+    sensor, floor, process_time, sensor_time = factors[:4].tolist()
+    return ColouredKalmanFilter(model, 1.0, sensor, floor, process_time, sensor_time, factors[4:] * _diagonal(model))
+
+
+def _diagonal(model: LinearModel) -> Array:
+    """Return the variance (n,) that white process noise gives each state in a sample, a little to the others."""
+    diagonal = np.diagonal(model.white.joint(0).Q)[: len(model.A)]
+    return np.asarray(np.maximum(diagonal, 1e-6 * diagonal.max()))
 
 
 def tune_kalman(model: LinearModel, *, starts: int = 12, evaluations: int = 1000, seed: int = 0) -> Tuned:
@@ -87,7 +94,8 @@ def tune_coloured(model: LinearModel, *, starts: int = 12, evaluations: int = 10
     Raises:
         ModelError, ParameterError: as `tune_kalman`.
     """
-    return search(_score_of(model, coloured_of), scattered(np.zeros(3), starts, seed), evaluations)
+    centre = np.r_[np.zeros(4), np.full(len(model.A), -6.0)]
+    return search(_score_of(model, coloured_of), scattered(centre, starts, seed), evaluations)
 
 
 def _score_of(model: LinearModel, build: Callable[[LinearModel, Array], LinearFilter]) -> Callable[[Array], float]:

@@ -26,6 +26,11 @@ TRUTH_ORDER = 8
 _NOTHING = -30.0
 
 
+def truth_of(task: Task) -> JointModel:
+    """Return the joint model that loops are tuned on: the noises of ``task``, without what it only suspects."""
+    return replace(task.model, disturbance=None).joint(TRUTH_ORDER)
+
+
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
     """Return the Kalman filter and LQR of log-factors: on Q, on Q's diagonal (n), on each R (m), and on ρ.
 
@@ -33,7 +38,7 @@ def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
     """
     n, m = task.model.C.shape[1], len(task.model.C)
     integral = len(values) == n + m + 3
-    model = replace(task.model, disturbance=float(np.exp(values[-1]))) if integral else task.model
+    model = replace(task.model, disturbance=float(np.exp(values[-1])) if integral else None)
     limits = (task.low, task.high)
     lqr = LQR(model, task.state_weight, task.action_weight * float(np.exp(values[n + m + 1])), limits, integral)
     return kalman_of(model, values[: n + m + 1]), lqr
@@ -64,7 +69,7 @@ def tune_lqg(
         ModelError: no start leads to a stable loop.
         ParameterError: no starts or evaluations.
     """
-    truth = task.model.joint(TRUTH_ORDER)
+    truth = truth_of(task)
     n, m = len(task.model.A), len(task.model.C)
     # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
     centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
@@ -125,7 +130,7 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
         seed: of the perturbation of each start.
     """
     model = task.model
-    truth = model.joint(TRUTH_ORDER)
+    truth = truth_of(task)
     n = len(model.A)
     rates = model.C @ (model.white.joint(0).F[:n, :n] - np.eye(n)) / model.dt
     held = holdable(model)
@@ -136,7 +141,7 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
 
     points = []
     for dearness in np.geomspace(1.0, 1e4, max(starts, 1)):
-        L = LQR(model, task.state_weight, task.action_weight * dearness).gain
+        L = LQR(model, task.state_weight, task.action_weight * dearness).value.L
         kp, kd = np.split(L @ np.linalg.pinv(np.vstack([model.C, rates])), 2, axis=1)
         gains = np.concatenate([kp.ravel(), kd.ravel(), 0.01 * kp[:, held].ravel()])
         points.append(np.r_[gains * np.exp(rng.normal(0.0, 0.1, gains.size)), np.log(0.3)])
@@ -146,4 +151,4 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
 def graded_cost(truth: JointModel, compensator: Compensator, task: Task, push: Push | None = None) -> float:
     """Return the exact cost, or for an unstable loop a penalty that falls towards stability."""
     cost = closed_loop_cost(truth, compensator, task.state_weight, task.action_weight, push)
-    return cost if np.isfinite(cost) else UNSTABLE * spectral_radius(closed_loop(truth, compensator)[0])
+    return cost if np.isfinite(cost) else UNSTABLE * max(1.0, spectral_radius(closed_loop(truth, compensator)[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
@@ -25,13 +26,13 @@ class Claim:
 
     @property
     def met(self) -> bool:
-        """Whether the worst is within what is asked."""
+        """Whether the worst is within what is asked; what is no number is not."""
         return self.worst <= self.asked + _ROUNDING
 
 
 def claim(text: str, asked: float, measured: Iterable[tuple[float, str]]) -> list[Claim]:
     """Return the claim on the largest of ``measured`` (ratio, where), or nothing if nothing was measured."""
-    found = list(measured)
+    found = [(ratio if np.isfinite(ratio) else np.inf, where) for ratio, where in measured]
     return [Claim(text, *max(found), asked)] if found else []
 
 

@@ -188,7 +188,8 @@ def run(console: Console) -> None:
         f"order. aif, of order {ORDER}, and the same of order 4: noise told. x only: aif's belief fed back by LQR. "
         "reflex: aif's belief, an arc of two tuned numbers. lqg: variances told, taken for white. Q, R, ρ: LQG tuned "
         "over Q's scale, each R and ρ for that very colour; tuned: over Q's diagonal too; at s = 2: that, tuned there "
-        "and used here. All tuning: 6 starts; the worst start of an LQG was "
+        "and used here. All tuning: 6 starts of up to 1200 costs (reflex 200, pid 800) on chains of order 8; the worst "
+        "start of an LQG was "
         f"{max(r.spread for r in rows):.2f} × its best.\n"
     )
     table = plain_table(

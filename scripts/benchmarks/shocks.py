@@ -16,12 +16,11 @@ from pcctrl.evaluation import Episodes, simulate
 from pcctrl.filters import PCFilter
 from pcctrl.models import Task
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
-from pcctrl.scripts.benchmarks.loops import PLANTS, task_of
+from pcctrl.scripts.benchmarks.loops import COLOURS, PLANTS, task_of
 from pcctrl.tuning import ORDER
 
 __all__ = ["OutlierRow", "PushedRow", "claims", "outlier_row", "pushed_row", "run"]
 
-COLOURS = ("white", "AR(1)", "0.5", "1", "2", "3", "5", "white/2", "2/white")
 FLOOR, THRESHOLD = 1e-2, 12.0
 EPISODES, STEPS, SETTLE, SEED = 200, 1000, 100, 0
 # Of the cart-pole, states position, velocity, angle, angular velocity: pushes, and where it counts as lost.
@@ -36,7 +35,7 @@ class OutlierRow:
 
     Args:
         plant: of `loops.PLANTS`.
-        colour: of `COLOURS`.
+        colour: of `loops.COLOURS`.
         clean: cost a sample without outliers, with the rule.
         rule: what the rule costs where there are none: its cost over that without it.
         ratio: cost with outliers over ``clean``.
@@ -58,7 +57,7 @@ class PushedRow:
     """Episodes of the cart-pole lost after a push, of `EPISODES`.
 
     Args:
-        colour: of `COLOURS`.
+        colour: of `loops.COLOURS`.
         lost: for each of `PUSHES`, with the rule.
         uncapped: the same, if a surprising sensor were doubted for ever.
     """
@@ -119,7 +118,7 @@ def run(console: Console) -> None:
     """Print the tables."""
     jobs = [(plant, colour) for plant in PLANTS for colour in COLOURS]
     table = plain_table(
-        "Cost with 2 % outliers of 20 standard deviations",
+        "Cost with 2 % outliers, normal with 20 × the sensor's std",
         ("plant", "noise"),
         ("clean", "rule", "outliers", "worst", "no rule"),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import pickle
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,11 @@ from plants import smooth_cart_pole, smooth_msd, white_msd
 
 import pcctrl.envs  # noqa: F401
 from pcctrl import agents
-from pcctrl.agents import Agent, Card
+from pcctrl.agents import Agent, Card, presets
 from pcctrl.controllers import LQR, PID, ActiveInferencePID, ControlInfo, Controller, ExpectedFreeEnergy, ReflexArc
-from pcctrl.errors import ModelError, ShapeError, UnknownNameError
+from pcctrl.errors import ModelError, ParameterError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
-from pcctrl.filters import Belief, KalmanFilter, PCFilter, Readings, Status
+from pcctrl.filters import Belief, GeneralisedFilter, KalmanFilter, PCFilter, Readings, Status
 from pcctrl.models import LinearModel, Task
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth
 from pcctrl.tuning import lqg_loop, tune_lqg
@@ -84,6 +85,50 @@ def test_any_agent_on_any_model_and_data_acts_within_its_limits(
             assert np.isfinite(u).all()
             assert (u >= limits[0]).all()
             assert (u <= limits[1]).all()
+
+
+@pytest.mark.parametrize("name", agents.PRESETS)
+def test_every_preset_is_built_for_a_late_sensor_and_a_suspected_push(name: str, monkeypatch: Any) -> None:
+    for function in ("tune_lqg", "_tune_pid", "tune_reflex"):
+        quick = functools.partial(getattr(presets, function), starts=1, evaluations=40)
+        monkeypatch.setattr(presets, function, quick)
+    model = replace(smooth_msd(2.0, 1e-3), delay=0.1, disturbance=0.1)
+    agent = agents.make(name, Task(model, np.diag([1.0, 0.0]), RHO, -LIMIT, LIMIT))
+    rest = []
+    joint, x, line = white_msd().joint(0), np.zeros(2), 0.0
+    for k in range(800):
+        u = agent.act([line])
+        line, x = x[0], joint.F @ x + joint.B @ (u + (k > 100))
+        rest.append(abs(x[0]))
+    assert np.isfinite(rest).all()
+    if name in ("aif", "aif-reflex"):
+        assert rest[-1] < 1e-2
+
+
+def test_limits_that_a_controller_with_a_memory_does_not_know_are_refused(task: Task) -> None:
+    arc = ReflexArc(task.model, 0.3, 50.0)
+    with pytest.raises(ParameterError, match="limits"):
+        Agent(KalmanFilter(task.model), arc, (-1.0, 1.0))
+    Agent(KalmanFilter(task.model), LQR(task.model, WEIGHT, RHO), (-1.0, 1.0))
+
+
+def test_a_compiled_agent_whose_parts_disagree_is_refused(task: Task) -> None:
+    suspicious = replace(task.model, disturbance=0.1)
+    agent = Agent(KalmanFilter(task.model), LQR(task.model, WEIGHT, RHO), (-20.0, 20.0))
+    agent.controller = LQR(suspicious, WEIGHT, RHO, integral=True)
+    with pytest.raises(ShapeError, match="gain"):
+        agent.compile()
+
+
+def test_predict_resets_the_classical_filter_too() -> None:
+    model = smooth_msd()
+    agent = Agent(GeneralisedFilter(model, order=2), LQR(model, [1.0, 0.0], RHO))
+    y = 0.1 * np.random.default_rng(0).standard_normal((5, 2, 1))
+    state = None
+    for k in range(5):
+        action, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 3)]))
+    _, alone = agent.predict(y[3, 1])
+    np.testing.assert_allclose(action[1], agent.predict(y[4, 1], alone)[0], atol=1e-12)
 
 
 def test_filter_sees_the_action_that_was_applied(task: Task) -> None:

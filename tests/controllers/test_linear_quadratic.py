@@ -108,6 +108,44 @@ def test_a_preview_follows_a_sinusoid_better_than_the_goal_of_the_moment() -> No
     assert errors[2] < 0.1 * errors[3]
 
 
+@pytest.mark.parametrize("offset_free", [False, True])
+@pytest.mark.parametrize("goal", [[1.0, 0.0], [1.0, 1.0]])
+def test_a_preview_that_does_not_move_is_the_goal_itself(goal: list[float], offset_free: bool) -> None:
+    """Also where it cannot be held: a position of 1 with a velocity of 1."""
+    model = white_msd()
+    efe = ExpectedFreeEnergy(model, 1.0, RHO, offset_free=offset_free)
+    belief = belief_of(model, np.array([0.3, -0.2]))
+    held = efe.act(None, belief, goal)[1]
+    for length in (1, 2, 3, 50):
+        u = efe.act(None, belief, Preview(np.tile(goal, (length, 1))))[1]
+        np.testing.assert_allclose(u, held, rtol=1e-9)
+
+
+def test_goals_on_sensors_are_readings_weighed_by_their_precision() -> None:
+    at = (np.array([0.25, 0.0]), np.array([1.0]), np.array([5.0]))
+    model = replace(white_msd(), operating_point=at)
+    efe = ExpectedFreeEnergy(model, 1.0, RHO, goals="sensors")
+    np.testing.assert_allclose(efe.act(None, belief_of(model, at[0]), [5.0])[1], 1.0, atol=1e-9)
+    # Two sensors of one state that want different things: what Π says on the whole is wanted.
+    two = replace(
+        white_msd(),
+        C=np.array([[1.0, 0.0], [1.0, 0.0]]),
+        D=None,
+        operating_point=None,
+        sensors=None,
+        sensor_noise=[White(std=0.1)] * 2,
+    )
+    both = ExpectedFreeEnergy(two, [1000.0, 1.0], RHO, goals="sensors")
+    one = ExpectedFreeEnergy(two, [1001.0, 0.0], RHO)
+    belief = belief_of(two, np.zeros(2))
+    np.testing.assert_allclose(both.act(None, belief, [1.0, 0.0])[1], one.act(None, belief, [1000 / 1001, 0.0])[1])
+
+
+def test_integral_action_needs_a_disturbance() -> None:
+    with pytest.raises(ModelError, match="disturbance"):
+        LQR(white_msd(), W, RHO, integral=True)
+
+
 def test_goals_of_the_wrong_kind_are_named() -> None:
     model = white_msd()
     efe, belief = ExpectedFreeEnergy(model, W, RHO), belief_of(model, np.zeros(2))

@@ -10,6 +10,7 @@ from plants import smooth_cart_pole, smooth_msd, white_msd
 
 from pcctrl.agents import Agent
 from pcctrl.controllers import ReflexArc
+from pcctrl.envs import CartPoleEnv
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.evaluation import fold_reflex
 from pcctrl.filters import Belief, PCFilter
@@ -58,14 +59,15 @@ def test_a_fast_unbiased_arc_is_pole_placement(model: LinearModel) -> None:
 
 def test_the_goal_is_reached_and_a_told_push_cancelled() -> None:
     model = replace(white_msd(), disturbance=0.5)
-    arc = ReflexArc(model, tau=0.4, rate=20.0, order=4)
-    agent, joint = Agent(PCFilter(model), arc, (-20, 20)), white_msd().joint(0)
+    limits = (-20.0, 20.0)
+    arc = ReflexArc(model, tau=0.4, rate=20.0, limits=limits, order=4)
+    agent, joint = Agent(PCFilter(model), arc), white_msd().joint(0)
     x = np.zeros(2)
     for _ in range(1500):
         x = joint.F @ x + joint.B @ (agent.act(x[:1], goal=[0.5]) + 3.0)
     assert x[0] == pytest.approx(0.5, abs=1e-3)
     # Negative control: an arc that does not read d leaves the push where it is.
-    agent, x = Agent(PCFilter(model), ReflexArc(model, tau=0.4, rate=20.0), (-20, 20)), np.zeros(2)
+    agent, x = Agent(PCFilter(model), ReflexArc(model, 0.4, 20.0, limits)), np.zeros(2)
     for _ in range(1500):
         x = joint.F @ x + joint.B @ (agent.act(x[:1], goal=[0.5]) + 3.0)
     assert abs(x[0] - 0.5) > 0.1
@@ -141,6 +143,19 @@ def test_batches_are_stacked_singles_and_limits_do_not_wind_up() -> None:
         for i in range(3):
             alone[i], one, _ = arc.act(alone[i], of(x[i]))
             np.testing.assert_allclose(u[i], one, atol=1e-12)
+
+
+def test_a_batch_of_goals_meets_one_belief() -> None:
+    arc = ReflexArc(smooth_msd(), 0.4, 10.0)
+    _, u, _ = arc.act(arc.init(), of(np.zeros(2)), np.array([[0.0], [1.0], [2.0]]))
+    np.testing.assert_allclose(u, u[1] * np.array([[0.0], [1.0], [2.0]]), atol=1e-12)
+
+
+def test_a_simulators_model_must_be_told_the_degree() -> None:
+    model = CartPoleEnv().linear_model([White(std=0.01)] * 2)
+    with pytest.raises(ParameterError, match="degree"):
+        ReflexArc(model, 0.3, 10.0, output=[[1.0, 0.0, 0.0, 0.0]])
+    ReflexArc(model, 0.3, 10.0, output=[[1.0, 0.0, 0.0, 0.0]], degree=2)
 
 
 def test_bad_arguments_are_named() -> None:

@@ -10,7 +10,7 @@ from contracts import check_endings
 from plants import WHITE, smooth_cart_pole, white_msd
 
 from pcctrl import agents
-from pcctrl.envs import LINEAR, CartPoleEnv, LinearSystemEnv, NoiseOptions, plant_of, two_masses
+from pcctrl.envs import LINEAR, CartPoleEnv, LinearPlant, LinearSystemEnv, NoiseOptions, plant_of, two_masses
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.models import LinearModel
 from pcctrl.noise import White
@@ -90,6 +90,12 @@ def test_noise_options_keep_or_replace_the_models_own() -> None:
     assert NoiseOptions().resolved(CartPoleEnv)["colour"] == "smooth"
     with pytest.raises(ParameterError, match=r"noise\.colour"):
         NoiseOptions(s=0.1).make(LINEAR, plant)
+    with pytest.raises(ParameterError, match=r"noise\.s"):
+        NoiseOptions(colour="white", s=0.1).make(LINEAR, plant)
+    late = LinearPlant(replace(two_masses(), delay=0.2))
+    assert NoiseOptions().resolved(late)["delay"] == [0.2]
+    for told, lags in ((None, (2,)), (0.0, (0,)), (0.1, (1,))):
+        assert agents.task_of(NoiseOptions(delay=told).make(LINEAR, late)).model.joint(0).lags == lags
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,18 @@ def test_the_noise_is_the_same_whatever_the_policy_reads_and_is_pushed(task: Tas
     np.testing.assert_array_equal(readings[0], readings[1])
     np.testing.assert_array_equal(readings[0], readings[2])
     assert readings[0].std() > 0.01
+
+
+def test_noise_is_stationary_from_the_start_beside_a_random_walk(task: Task) -> None:
+    truth, first = replace(task.model, disturbance=0.1).joint(4), []
+
+    def note(k: int, y: Any, _: np.random.Generator) -> Any:
+        if k == 0:
+            first.append(y)
+        return y
+
+    simulate(truth, aif(task), task, steps=2, batch=2000, seed=0, spoil=note)
+    assert abs(first[0].var() / (0.1**2 * 1.001) - 1.0) < 4.5 * np.sqrt(2.0 / 2000)
 
 
 def test_a_push_is_seen_and_an_episode_lost_is_told(task: Task) -> None:

@@ -139,6 +139,12 @@ def test_an_outlier_that_comes_when_a_surprise_would_be_believed_is_doubted_stil
         belief, info = careful.step(belief, [3.0 * 3.0**k])
         statuses.append(Status(int(info.status)))
     assert statuses.index(Status.SURPRISE) == 6
+    # Not even jumps that come and go are doubted for ever.
+    belief, statuses = careful.init(), []
+    for k in range(30):
+        belief, info = careful.step(belief, [1e3 if k % 2 else -1e6])
+        statuses.append(Status(int(info.status)))
+    assert statuses.count(Status.OUTLIER) <= 6
     # A missing sample in between makes no difference.
     belief, statuses = careful.init(), []
     for y in (3.0, np.nan, 3.0, np.nan, 3.0, np.nan, 3.0):
@@ -296,7 +302,7 @@ def test_classical_filter_survives_missing_samples_and_names_bad_arguments() -> 
         filter_.predict(filter_.init(), dt=0.3)
     with pytest.raises(ParameterError, match="lags"):
         ARKalmanFilter(model, lags=0)
-    with pytest.raises(ParameterError, match="time_scale"):
-        ColouredKalmanFilter(model, time_scale=-1.0)
+    with pytest.raises(ParameterError, match="sensor_time_scale"):
+        ColouredKalmanFilter(model, sensor_time_scale=-1.0)
     assert GeneralisedFilter(white_msd(), s=0.1).run(Y).mean.shape == (120, 2)
     assert White(std=1.0).correlation_time == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pcctrl.envs import two_masses
+from pcctrl.scripts.bench import BENCHMARKS
 from pcctrl.scripts.benchmarks import limits
 from pcctrl.scripts.main import main
 
@@ -53,6 +55,23 @@ def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.Captur
     assert config["agents"]["aif"]["lag"] == 0
     assert main(command) == 0
     assert "6 of 6 episodes found finished" in capsys.readouterr().out
+
+
+def test_every_benchmark_that_is_named_is_there() -> None:
+    root = Path(__file__).parents[2]
+    for name in ("Makefile", "README.md", "docs/benchmarks.md"):
+        text = (root / name).read_text(encoding="utf-8")
+        named = set(re.findall(r"pcctrl bench (\w+)", text)) | set(
+            " ".join(re.findall(r"for name in ([\w ]+); do", text)).split()
+        )
+        assert named <= set(BENCHMARKS), name
+    assert "limits" in named
+
+
+def test_a_told_delay_reaches_every_agent(tmp_path: Path) -> None:
+    command = ["run", "pcctrl/MassSpringDamper-v0", "--agent", "aif", "--steps", "30", "--noise.delay", "0.2"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "config.json").read_text())["task"]["noise"]["delay"] == 0.2
 
 
 def test_run_takes_a_model_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
