@@ -81,6 +81,13 @@ class LinearFilter(abc.ABC):
         return frozen(self._start(joint.prior))
 
     @cached_property
+    def _opening(self) -> tuple[Correction, ...]:
+        """The corrections of whole samples from the model's prior on, as far as a recording has needed them."""
+        first = correct(self._prior, self.joint.C, self.joint.R)
+        frozen(first.gain), frozen(first.covariance)
+        return (first,)
+
+    @cached_property
     def _most(self) -> float:
         """Variance from which a belief is lost."""
         return _LOST * max(1.0, float(self._prior.max()))
@@ -259,6 +266,8 @@ class LinearFilter(abc.ABC):
                 return correct(P, C, R), streak
         if present is None and P is self.steady_prior:
             return self.steady, streak
+        if present is None and P is self._prior:
+            return self._opening[0], streak
         return correct(P, C, R), streak
 
     def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:
