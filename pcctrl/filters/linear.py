@@ -81,11 +81,9 @@ class LinearFilter(abc.ABC):
         return frozen(self._start(joint.prior))
 
     @cached_property
-    def _opening(self) -> tuple[Correction, ...]:
-        """The corrections of whole samples from the model's prior on, as far as a recording has needed them."""
-        first = correct(self._prior, self.joint.C, self.joint.R)
-        frozen(first.gain), frozen(first.covariance)
-        return (first,)
+    def _opening(self) -> Correction:
+        """The corrections of whole samples from the model's prior on, stacked, as far as a recording has met them."""
+        return Correction(*(part[None] for part in correct(self._prior, self.joint.C, self.joint.R)))
 
     @cached_property
     def _most(self) -> float:
@@ -266,8 +264,6 @@ class LinearFilter(abc.ABC):
                 return correct(P, C, R), streak
         if present is None and P is self.steady_prior:
             return self.steady, streak
-        if present is None and P is self._prior:
-            return self._opening[0], streak
         return correct(P, C, R), streak
 
     def _descend(self, correction: Correction, innovation: Array) -> tuple[Array, int, float]:

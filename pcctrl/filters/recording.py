@@ -109,17 +109,18 @@ def _stretch(
     block = np.ones((size + 1, rows, *batch))
     flat, means, data = block.reshape(size + 1, rows, members), block[:, 2 + m : 2 + m + N], block[:, 2 + m + N :]
     means[0] = np.moveaxis(belief.mean, -1, 0)
-    start, settled = where.start, False
+    start, settled, at = where.start, False, int(np.array_equal(P, filter_._opening.covariance[0]))
     while start < where.stop:
         count = min(size, where.stop - start)
         if not settled:
-            settled, corrections = P is filter_.steady.covariance, [filter_.steady]
-            if not settled:
-                corrections = _transient(filter_, P, min(count, _TRANSIENT))
-                count, P = len(corrections), corrections[-1].covariance
             # One correction for each sample, or the steady one for all.
-            correction = Correction(*(np.array(parts) for parts in zip(*corrections, strict=True)))
-            folded = np.hstack([np.tile(read, (len(corrections), 1, 1)), predict + correction.gain @ read])
+            settled, correction = P is filter_.steady.covariance, Correction(*(part[None] for part in filter_.steady))
+            if not settled:
+                correction = _transient(filter_, P, at, min(count, _TRANSIENT))
+                count, P = len(correction.gain), filter_._settle(correction.covariance[-1])
+                at += count if at else 0
+            folded = np.empty((len(correction.gain), m + N, predict.shape[1]))
+            folded[:, :m], folded[:, m:] = read, predict + correction.gain @ read
             whiten = correction.triangle / np.sqrt(correction.variances)[..., None]
             expected = minimum(0.0, correction, m)[:, None]
             std, innovation_std = _root(correction.covariance)[:, :n], _root(correction.innovation_covariance)
@@ -138,23 +139,24 @@ def _stretch(
     return Belief(np.moveaxis(means[0], 0, -1).copy(), P, np.moveaxis(u[where.stop - 2], 0, -1), n, belief.streak)
 
 
-def _transient(filter_: LinearFilter, P: Array, count: int) -> list[Correction]:
-    """Return at most ``count`` corrections after the covariance P, ending where theirs is the steady one.
+def _transient(filter_: LinearFilter, P: Array, at: int, count: int) -> Correction:
+    """Return at most ``count`` corrections after the covariance P, stacked, ending where theirs is the steady one.
 
-    Those that follow the model's prior are the filter's own, whatever the data, so it keeps them.
+    From the ``at``-th after the model's prior on (0: after another) they are always the same, so the filter keeps them.
     """
     kept = filter_._opening
-    at = next((i for i, c in enumerate(kept, 1) if c.covariance is P), len(kept) + 1)
-    corrections = list(kept[at : at + count])
-    P = corrections[-1].covariance if corrections else P
+    if 0 < at < len(kept.gain):
+        return Correction(*(part[at : at + count] for part in kept))
+    corrections: list[Correction] = []
     while len(corrections) < count and P is not filter_.steady.covariance:
         correction = correct(filter_.joint.spread(P), filter_.joint.C, filter_.joint.R)
         P = filter_._settle(correction.covariance)
         corrections.append(correction._replace(covariance=P))
-    if at <= len(kept) < at + len(corrections) and P.size * len(kept) < _KEPT:
+    new = Correction(*(np.array(parts) for parts in zip(*corrections, strict=True)))
+    if at == len(kept.gain) and kept.covariance.size < _KEPT:
         # Replaced, not extended: another thread may be reading it.
-        vars(filter_)["_opening"] = (*kept[:at], *corrections)
-    return corrections
+        vars(filter_)["_opening"] = Correction(*(np.concatenate(parts) for parts in zip(kept, new, strict=True)))
+    return new
 
 
 def _unwritten(batch: tuple[int, ...], T: int, n: int, m: int) -> tuple[Array, Estimate]:
