@@ -153,7 +153,7 @@ def _transient(filter_: LinearFilter, P: Array, at: int, count: int) -> Correcti
         P = filter_._settle(correction.covariance)
         corrections.append(correction._replace(covariance=P))
     new = Correction(*(np.array(parts) for parts in zip(*corrections, strict=True)))
-    if at == len(kept.gain) and kept.covariance.size < _KEPT:
+    if at == len(kept.gain) and kept.covariance.size + new.covariance.size <= _KEPT:
         # Replaced, not extended: another thread may be reading it.
         vars(filter_)["_opening"] = Correction(*(np.concatenate(parts) for parts in zip(kept, new, strict=True)))
     return new

@@ -129,7 +129,7 @@ def test_a_batch_keeps_once_what_its_members_share() -> None:
 def test_kept_gains_are_those_of_a_fresh_filter(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the filter has met before, and however few of them it may keep; not from another prior."""
     fresh = PCFilter(smooth_msd(), precision=precision).run(Y, U)
-    for most in (2**20, 10_000, 0):
+    for most in (2**20, 15_000, 0):
         monkeypatch.setattr("pcctrl.filters.recording._KEPT", most)
         filter_ = PCFilter(smooth_msd(), precision=precision)
         other = filter_.init(covariance=np.eye(2))
@@ -139,7 +139,7 @@ def test_kept_gains_are_those_of_a_fresh_filter(precision: Any, monkeypatch: pyt
             for name in ("mean", "std", "nis", "innovation_std"):
                 np.testing.assert_allclose(getattr(found, name), getattr(fresh, name)[:length], rtol=1e-9, atol=1e-12)
         assert (most > 0) == (len(filter_._opening.gain) > 1)
-        assert filter_._opening.covariance.size <= most + 65 * filter_.joint.size**2
+        assert filter_._opening.covariance.size <= max(most, filter_.joint.size**2)
         assert np.abs(filter_.run(Y, U, other).std[:5] - fresh.std[:5]).max() > 1e-3
 
 
