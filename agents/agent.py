@@ -96,7 +96,11 @@ class Agent:
         own = getattr(controller, "limits", None)
         self._low, self._high = bounds(own if limits is None else limits, size)
         inner = bounds(own, size)
-        if hasattr(controller, "limits") and controller.init() is not None and ((inner[0] < self._low) | (inner[1] > self._high)).any():
+        if (
+            hasattr(controller, "limits")
+            and controller.init() is not None
+            and ((inner[0] < self._low) | (inner[1] > self._high)).any()
+        ):
             expected = "those of its controller, which has a memory and must know them"
             raise ParameterError(name="limits", expected=expected, received=limits)
         self.reset()

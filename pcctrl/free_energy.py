@@ -144,7 +144,7 @@ def gradient(way: Array, innovation: Array, C: Array, R: Array, prior_precision:
     )
 
 
-def minimum(nis: Array, correction: Correction, present: Array | int) -> Array:
+def minimum(nis: Array | float, correction: Correction, present: Array | int) -> Array:
     r"""Return :math:`-\ln p(y\mid\text{past})` in nats, (...): the free energy at its minimum with the Laplace term.
 
     Args:

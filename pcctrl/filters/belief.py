@@ -123,6 +123,8 @@ class Info(NamedTuple):
 class Estimate:
     """A filter's answer to a recording of T samples; leading dimensions are a batch.
 
+    ``std``, ``innovation_std`` and ``status`` may be read-only views of what the batch shares; copy them to write.
+
     Args:
         mean: (..., T, n) estimate of the physical states.
         std: (..., T, n) its standard deviation.

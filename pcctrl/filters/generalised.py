@@ -265,9 +265,9 @@ class GeneralisedFilter:
         n, S = len(state), info.innovation_covariance
         return Estimate(
             mean=before[..., L + 1 :, :n] + state,
-            std=np.broadcast_to(np.sqrt(np.diagonal(self._correction.covariance)[:n]), (*batch, T, n)).copy(),
+            std=np.broadcast_to(np.sqrt(np.diagonal(self._correction.covariance)[:n]), (*batch, T, n)),
             innovation=innovation,
-            innovation_std=np.broadcast_to(np.sqrt(np.diagonal(S)), innovation.shape).copy(),
+            innovation_std=np.broadcast_to(np.sqrt(np.diagonal(S)), innovation.shape),
             nis=info.nis,
             free_energy=info.free_energy,
             status=info.status,

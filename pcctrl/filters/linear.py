@@ -83,6 +83,11 @@ class LinearFilter(abc.ABC):
         return frozen(self._start(joint.prior))
 
     @cached_property
+    def _opening(self) -> Correction:
+        """The corrections of whole samples from the model's prior on, stacked, as far as a recording has met them."""
+        return Correction(*(part[None] for part in correct(self._prior, self.joint.C, self.joint.R)))
+
+    @cached_property
     def _most(self) -> float:
         """Variance from which a belief is lost."""
         return _LOST * max(1.0, float(self._prior.max()))

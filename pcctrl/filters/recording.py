@@ -24,6 +24,8 @@ __all__ = ["check_recording", "run", "smooth"]
 _BLOCK = 2**18
 # Samples in a block before the gain is steady, each with matrices of its own.
 _TRANSIENT = 64
+# Numbers in the covariances of the transient that a filter keeps: eight megabytes.
+_KEPT = 2**20
 
 
 def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array) -> tuple[Array, Array]:
@@ -59,113 +61,132 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
         batch, T = np.broadcast_shapes(y.shape[:-2], u.shape[:-2]), y.shape[-2]
     except ValueError:
         raise ShapeError(name="u", expected=f"the batch of y, {y.shape[:-2]}", received=u.shape[:-2]) from None
-    y = np.broadcast_to(y, (*batch, *y.shape[-2:]))
     n, m = joint.plant, len(joint.R)
-    out = _unwritten(batch, T, n, m)
-    whole = (np.abs(y) < ABSURD).reshape(-1, T * m).all(axis=0).reshape(T, m).all(axis=1)
+    finite = (y > -ABSURD) & (y < ABSURD)
+    whole = np.asarray(finite.reshape(-1, T * m).all(axis=0).reshape(T, m).all(axis=1))
+    y, u = np.broadcast_to(y, (*batch, T, m)), np.broadcast_to(u, (*batch, *u.shape[-2:]))
+    (own, out), shared = _unwritten(batch, T, n, m), True
     belief, k = filter_.init(batch) if prior is None else prior, 0
     while k < T:
         if k > 0 and whole[k] and filter_.is_plain and belief.covariance.ndim == 2:
             end = k + int(np.argmin(np.append(whole[k:], False)))
-            belief = _stretch(filter_, belief, y, u, slice(k, end), out)
+            belief = _stretch(filter_, belief, y, u, slice(k, end), own, out)
             k = end
             continue
         if k > 0:
             belief = filter_.predict(belief, u[..., k - 1, :])
         belief, info = filter_.update(belief, y[..., k, :])
-        out.mean[..., k, :], out.std[..., k, :] = belief.state, belief.std
-        out.innovation[..., k, :] = info.innovation
-        out.innovation_std[..., k, :] = np.sqrt(np.diagonal(info.innovation_covariance, axis1=-2, axis2=-1))
-        out.nis[..., k], out.free_energy[..., k], out.status[..., k] = info.nis, info.free_energy, info.status
+        status = info.status
+        if shared and (belief.covariance.ndim > 2 or status.any()):
+            out, shared = _for_each(out, copy=True), False
+        out.mean[..., k, :], out.innovation[..., k, :] = belief.state, info.innovation
+        out.nis[..., k], out.free_energy[..., k] = info.nis, info.free_energy
+        out.std[..., k, :] = _root(belief.covariance)[..., :n]
+        out.innovation_std[..., k, :] = _root(info.innovation_covariance)
+        out.status[..., k] = 0 if shared else status
         k += 1
-    return out
+    return _for_each(out)
 
 
-def _stretch(filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: slice, out: Estimate) -> Belief:
+def _stretch(
+    filter_: LinearFilter, belief: Belief, y: Array, u: Array, where: slice, own: Array, out: Estimate
+) -> Belief:
     r"""Filter finite samples by :math:`(\epsilon_k, \mu_k) = M_k\,(\mu_{k-1}, u_{k-1}, y_k)`, M steady in the end.
 
     Time leads and the batch trails, so that each product lands where the next begins; a block of samples fits a cache.
-    All is relative to the operating point, which leaves no constants.
     """
-    joint, batch, P = filter_.joint, y.shape[:-2], belief.covariance
+    joint, batch, P = filter_.joint, own.shape[2:], belief.covariance
     N, n, m, p = joint.size, joint.plant, len(joint.R), len(joint.input)
-    read = np.hstack([-joint.C @ joint.F, -joint.C @ joint.B - joint.D, np.eye(m)])
-    predict = np.hstack([joint.F, joint.B, np.zeros((N, m))])
-    held = np.broadcast_to(u, (*batch, *u.shape[-2:]))
-    across = (-1, *(1 for _ in batch))
-    u_rest = joint.input.reshape(across)
-    y_rest = (joint.C @ joint.mean + joint.D @ joint.input + joint.sensor_offset).reshape(across)
+    # Most models need no column of constants.
+    predict = np.column_stack([joint.F, joint.B, np.zeros((N, m)), joint.offset])[:, : N + p + m + filter_._affine]
+    read = -joint.C @ predict
+    read[:, N:] += np.column_stack([-joint.D, np.eye(m), -joint.sensor_offset])[:, : p + m + filter_._affine]
+    y, u = (np.moveaxis(recording, (-2, -1), (0, 1)) for recording in (y, u))
 
-    # In a row of the block: the innovation and mean of one sample, the input since then, and the next sample.
-    rows, members = m + N + p + m, math.prod(batch)
+    # A row of the block: NIS, free energy, innovation and mean of a sample; the input since then, the next sample, 1.
+    rows, members = 2 + m + predict.shape[1], math.prod(batch)
     size = min(max(1, _BLOCK // max(1, rows * members)), where.stop - where.start)
-    block = np.empty((size + 1, rows, *batch))
-    flat, means, inputs, samples = (
-        block.reshape(size + 1, rows, members),
-        *np.split(block, [m, m + N, m + N + p], 1)[1:],
-    )
-    means[0] = np.moveaxis(belief.mean - joint.mean, -1, 0)
-    start, settled = where.start, False
+    block = np.ones((size + 1, rows, *batch))
+    flat, means, data = block.reshape(size + 1, rows, members), block[:, 2 + m : 2 + m + N], block[:, 2 + m + N :]
+    means[0] = np.moveaxis(belief.mean, -1, 0)
+    start, settled, at = where.start, False, int(np.array_equal(P, filter_._opening.covariance[0]))
     while start < where.stop:
         count = min(size, where.stop - start)
         if not settled:
-            settled, corrections = P is filter_.steady.covariance, [filter_.steady]
-            if not settled:
-                corrections, P = _transient(filter_, P, min(count, _TRANSIENT))
-                count = len(corrections)
             # One correction for each sample, or the steady one for all.
-            folded = [np.vstack([read, predict + c.gain.dot(read)]) for c in corrections]
-            correction = Correction(*(np.stack(parts) for parts in zip(*corrections, strict=True)))
+            settled, correction = P is filter_.steady.covariance, Correction(*(part[None] for part in filter_.steady))
+            if not settled:
+                correction = _transient(filter_, P, at, min(count, _TRANSIENT))
+                count, P = len(correction.gain), filter_._settle(correction.covariance[-1])
+                at += count if at else 0
+            folded = np.empty((len(correction.gain), m + N, predict.shape[1]))
+            folded[:, :m], folded[:, m:] = read, predict + correction.gain @ read
             whiten = correction.triangle / np.sqrt(correction.variances)[..., None]
+            expected = minimum(0.0, correction, m)[:, None]
+            std, innovation_std = _root(correction.covariance)[:, :n], _root(correction.innovation_covariance)
         now = slice(start, start + count)
-        np.subtract(_time_first(held[..., start - 1 : now.stop - 1, :]), u_rest, out=inputs[:count])
-        np.subtract(_time_first(y[..., now, :]), y_rest, out=samples[:count])
-        for here, there, M in zip(
-            flat[:count, m:], flat[1 : count + 1, : m + N], itertools.cycle(folded), strict=False
-        ):
-            M.dot(here, there)
-        innovation = block[1 : count + 1, :m]
+        data[:count, :p], data[:count, p : p + m] = u[start - 1 : now.stop - 1], y[now]
+        here, there = flat[:count, 2 + m :], flat[1 : count + 1]
+        for before, after, M in zip(here, there[:, 2 : 2 + m + N], itertools.cycle(folded), strict=False):
+            M.dot(before, after)
         with np.errstate(over="ignore", invalid="ignore"):
-            nis = np.square(whiten @ flat[1 : count + 1, :m]).sum(axis=1)
-            free_energy = minimum(nis.T, correction, m).T
-            np.add(means[1 : count + 1, :n], joint.mean[:n].reshape(across), out=_time_first(out.mean[..., now, :]))
-        np.moveaxis(out.nis[..., now], -1, 0)[...] = nis.reshape(count, *batch)
-        np.moveaxis(out.free_energy[..., now], -1, 0)[...] = free_energy.reshape(count, *batch)
-        _time_first(out.innovation[..., now, :])[...] = innovation
-        variance = np.diagonal(correction.covariance, axis1=-2, axis2=-1)[:, :n]
-        out.std[..., now, :] = np.sqrt(variance)
-        out.innovation_std[..., now, :] = np.sqrt(np.diagonal(correction.innovation_covariance, axis1=-2, axis2=-1))
+            nis = np.square(whiten @ there[:, 2 : 2 + m]).sum(axis=1)
+            there[:, 0], there[:, 1] = nis, 0.5 * nis + expected
+        own[now] = block[1 : count + 1, : own.shape[1]]
+        out.std[..., now, :], out.innovation_std[..., now, :] = std, innovation_std
         means[0] = means[count]
         start = now.stop
-    mean = np.moveaxis(means[0], 0, -1) + joint.mean
-    return Belief(mean, P, held[..., where.stop - 2, :], n, belief.doubt)
+    return Belief(np.moveaxis(means[0], 0, -1).copy(), P, np.moveaxis(u[where.stop - 2], 0, -1), n, belief.doubt)
 
 
-def _transient(filter_: LinearFilter, P: Array, count: int) -> tuple[list[Correction], Array]:
-    """Return at most ``count`` corrections after the covariance P, ending where it is the steady one, and the last."""
+def _transient(filter_: LinearFilter, P: Array, at: int, count: int) -> Correction:
+    """Return at most ``count`` corrections after the covariance P, stacked, ending where theirs is the steady one.
+
+    From the ``at``-th after the model's prior on (0: after another) they are always the same, so the filter keeps them.
+    """
+    kept = filter_._opening
+    if 0 < at < len(kept.gain):
+        return Correction(*(part[at : at + count] for part in kept))
     corrections: list[Correction] = []
     while len(corrections) < count and P is not filter_.steady.covariance:
-        corrections.append(correct(filter_.joint.spread(P), filter_.joint.C, filter_.joint.R))
-        P = filter_._settle(corrections[-1].covariance)
-    return corrections, P
+        correction = correct(filter_.joint.spread(P), filter_.joint.C, filter_.joint.R)
+        P = filter_._settle(correction.covariance)
+        corrections.append(correction._replace(covariance=P))
+    new = Correction(*(np.array(parts) for parts in zip(*corrections, strict=True)))
+    if at == len(kept.gain) and kept.covariance.size + new.covariance.size <= _KEPT:
+        # Replaced, not extended: another thread may be reading it.
+        vars(filter_)["_opening"] = Correction(*(np.concatenate(parts) for parts in zip(kept, new, strict=True)))
+    return new
 
 
-def _unwritten(batch: tuple[int, ...], T: int, n: int, m: int) -> Estimate:
-    """Return an estimate to be written: in memory one block, time first and the batch together, as it is computed.
+def _unwritten(batch: tuple[int, ...], T: int, n: int, m: int) -> tuple[Array, Estimate]:
+    """Return an estimate to be written, std and status without the batch, and the one block of memory of all else.
 
-    Of one block the system gives large pages; what it takes to give small ones is more than the filtering.
+    Time leads and the batch trails in it, as it is computed. Of one block the system gives large pages; what it takes
+    to give small ones is more than the filtering.
     """
-    block = np.empty((T, 2 * (n + m + 1), *batch))
-    mean, std, innovation, innovation_std, nis, free_energy = (
-        np.moveaxis(part, (0, 1), (-2, -1)) for part in np.split(block, np.cumsum([n, n, m, m, 1]), axis=1)
+    block = np.empty((T, n + m + 2, *batch))
+    nis, free_energy, innovation, mean = (
+        np.moveaxis(part, (0, 1), (-2, -1)) for part in np.split(block, [1, 2, 2 + m], axis=1)
     )
-    status = np.zeros((*batch, T), dtype=np.int64)
-    return Estimate(mean, std, innovation, innovation_std, nis[..., 0], free_energy[..., 0], status)
+    std, innovation_std, status = np.empty((T, n)), np.empty((T, m)), np.zeros(T, dtype=np.int64)
+    return block, Estimate(mean, std, innovation, innovation_std, nis[..., 0], free_energy[..., 0], status)
 
 
-def _time_first(recording: Array) -> Array:
-    """Return a view (T, m, ...) of a recording (..., T, m)."""
-    return np.moveaxis(recording, (-2, -1), (0, 1))
+def _for_each(out: Estimate, copy: bool = False) -> Estimate:
+    """Return the estimate with what is shared shown for each member: read-only, or copied to be written."""
+    make = np.array if copy else np.asarray
+    return replace(
+        out,
+        std=make(np.broadcast_to(out.std, out.mean.shape)),
+        innovation_std=make(np.broadcast_to(out.innovation_std, out.innovation.shape)),
+        status=make(np.broadcast_to(out.status, out.nis.shape)),
+    )
+
+
+def _root(covariance: Array) -> Array:
+    """Return the standard deviations (..., n) of a covariance (..., n, n)."""
+    return np.asarray(np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)))
 
 
 def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:

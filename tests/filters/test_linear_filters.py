@@ -104,6 +104,45 @@ def test_batch_equals_singles_whatever_is_missing() -> None:
         np.testing.assert_array_equal(together.status[i], alone.status)
 
 
+def test_a_batch_keeps_once_what_its_members_share() -> None:
+    """Until a member misses a sample: from there on each has its own, and the others' stay what they were."""
+    filter_, shared = PCFilter(smooth_msd()), ("std", "innovation_std", "status")
+    y = np.stack([Y[:120], 2.0 * Y[:120], -Y[:120]])
+    whole = filter_.run(y, U[:120])
+    y[1, 60] = np.nan
+    apart = filter_.run(y, U[:120])
+    for name in shared:
+        view, own = getattr(whole, name), getattr(apart, name)
+        assert view.shape == own.shape
+        assert view.strides[0] == 0
+        assert own.strides[0] != 0
+        np.testing.assert_array_equal(own[:, :60], view[:, :60])
+        np.testing.assert_allclose(own[[0, 2]], view[[0, 2]], rtol=1e-7)
+        with pytest.raises(ValueError, match="read-only"):
+            view[0, 0] = 0
+    assert (apart.std[1, 60] > 1.01 * whole.std[1, 60]).all()
+    assert apart.status[1, 60] == Status.BLIND
+    assert np.count_nonzero(apart.status) == 1
+
+
+@pytest.mark.parametrize("precision", ["steady", "carried"])
+def test_kept_gains_are_those_of_a_fresh_filter(precision: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the filter has met before, and however few of them it may keep; not from another prior."""
+    fresh = PCFilter(smooth_msd(), precision=precision).run(Y, U)
+    for most in (2**20, 15_000, 0):
+        monkeypatch.setattr("pcctrl.filters.recording._KEPT", most)
+        filter_ = PCFilter(smooth_msd(), precision=precision)
+        other = filter_.init(covariance=np.eye(2))
+        for length in (5, 90, 400, 90):
+            filter_.run(Y[:length], U[:length], other)
+            found = filter_.run(Y[:length], U[:length])
+            for name in ("mean", "std", "nis", "innovation_std"):
+                np.testing.assert_allclose(getattr(found, name), getattr(fresh, name)[:length], rtol=1e-9, atol=1e-12)
+        assert (most > 0) == (len(filter_._opening.gain) > 1)
+        assert filter_._opening.covariance.size <= max(most, filter_.joint.size**2)
+        assert np.abs(filter_.run(Y, U, other).std[:5] - fresh.std[:5]).max() > 1e-3
+
+
 def test_a_missing_sensor_equals_a_model_without_it() -> None:
     model = smooth_cart_pole(2.0)
     y = 0.01 * RNG.standard_normal((50, 2))

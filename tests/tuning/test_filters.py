@@ -50,13 +50,15 @@ def test_in_white_noise_tuning_changes_nothing() -> None:
 def test_the_zeros_are_the_untuned_filters() -> None:
     model = smooth_msd()
     np.testing.assert_allclose(
-        coloured_of(model, np.zeros(3)).steady.gain, ColouredKalmanFilter(model).steady.gain, rtol=1e-12
+        coloured_of(model, np.r_[np.zeros(4), -60.0, -60.0]).steady.gain,
+        ColouredKalmanFilter(model).steady.gain,
+        rtol=1e-9,
     )
     nothing_added = np.r_[0.0, -60.0, -60.0, 0.0]
     np.testing.assert_allclose(kalman_of(model, nothing_added).steady.gain, KalmanFilter(model).steady.gain, rtol=1e-9)
     for build in (kalman_of, coloured_of):
         with pytest.raises(ShapeError, match="values"):
-            build(model, np.zeros(5))
+            build(model, np.zeros(7))
 
 
 def test_the_search_takes_what_does_not_exist_for_worse_and_says_when_nothing_does() -> None:
