@@ -156,7 +156,8 @@ def test_limits_benchmark_prints_its_tables(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Hardly tuned, in one colour: what is claimed is in test_claims.py.
-    monkeypatch.setattr(limits, "EVALUATIONS", 5)
+    for budget in ("KALMAN", "COLOURED"):
+        monkeypatch.setattr(limits, budget, {"starts": 6, "evaluations": 5})
     monkeypatch.setattr(limits, "COLOURS", {"2": limits.COLOURS["2"]})
     monkeypatch.setattr(limits, "SMOOTHNESS", (2.0,))
     assert main(["bench", "limits"]) == 0
