@@ -143,8 +143,8 @@ def run(console: Console) -> None:
         "std 1, sensor std 0.1, floor 1e-4; lag 0. Order 4, 6: PCFilter, noise told. KF: Kalman, variances told, taken "
         "for white. 1st: Kalman with first-order shaping filters, AR(6): with autoregressive ones, noise told. Tuned: "
         "on this very score for this very noise; KF over Q (scale, diagonal) and R, 12 starts of up to 500 scores; 1st "
-        "over the variances of sensors and floors, both times, and a diagonal on Q, 6 starts of up to 800. Starts: worst "
-        "start of a tuning over its best.\n"
+        "over the variances of sensors and floors, both times, and a diagonal on Q, 6 starts of up to 800. Starts: "
+        "worst start of a tuning over its best.\n"
     )
     console.print(claims_table(claims(rows), "Asked of the filter"))
     console.print("Rough: white and AR(1); smooth: all others. Either: the worse of order 4 and order 6.\n")
