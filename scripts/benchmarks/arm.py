@@ -102,7 +102,9 @@ def tune_arc(
 
 
 def _off(ours: float, theirs: float) -> float:
-    return max(ours / theirs, theirs / ours)
+    """Return by which factor they differ, either way."""
+    low, high = sorted((ours, theirs))
+    return high / low if low > 0.0 else float("inf")
 
 
 def claims(rows: Mapping[tuple[str, str], Row]) -> list[Claim]:
@@ -143,7 +145,8 @@ def run(console: Console) -> None:
     """Tune, simulate and print the tables."""
     trials = Trials.of(SEED, GOALS)
     with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
-        arc_job, pid_job = pool.submit(tune_arc), pool.submit(tune_gravity_pid)
+        on = (TUNING_GOALS, TUNING_SECONDS, STARTS)
+        arc_job, pid_job = pool.submit(tune_arc, *on, EVALUATIONS), pool.submit(tune_gravity_pid, *on, ROUNDS)
         arc, pid = arc_job.result(), pid_job.result()
         tau, rate, walk = (float(v) for v in np.exp(arc.values))
         laws: dict[str, ArmLaw] = {

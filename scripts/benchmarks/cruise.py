@@ -18,7 +18,18 @@ from pcctrl.scripts.benchmarks.lockstep import lockstep
 from pcctrl.tuning import Tuned
 from pcctrl.tuning.search import scattered
 
-__all__ = ["FixedPI", "LearningPID", "Score", "claims", "expected_std", "learning_pid", "run", "score", "tune_pi"]
+__all__ = [
+    "FixedPI",
+    "LearningPID",
+    "Score",
+    "claims",
+    "expected_std",
+    "learning_pid",
+    "published_start",
+    "run",
+    "score",
+    "tune_pi",
+]
 
 SEEDS, TUNING_SEEDS = range(20), range(100, 112)
 ROUNDS, POINTS = 14, 6
@@ -193,9 +204,9 @@ def claims(scores: Mapping[str, Score]) -> list[Claim]:
 def run(console: Console) -> None:
     """Tune, drive and print the tables."""
     starts, others = Starts.of(SEEDS), Starts.of(TUNING_SEEDS)
-    tuned, blind = tune_pi(True), tune_pi(False)
+    tuned, blind = (tune_pi(measured, TUNING_SEEDS, ROUNDS, POINTS) for measured in (True, False))
     gains = np.exp(tuned.values)
-    std = expected_std(gains)
+    std = expected_std(gains, TUNING_SEEDS)
 
     def integral(speed: float) -> float:
         law = LearningPID(learning_pid(gains, std, speed), published_start(others, gains))
@@ -217,7 +228,7 @@ def run(console: Console) -> None:
     }
     scores = {name: score(drive(law, starts.noise).speed) for name, law in laws.items()}
     table = plain_table(
-        "Cruise control with a load, mean ± std over seeds 0-19",
+        f"Cruise control with a load, mean ± std over seeds {SEEDS[0]}-{SEEDS[-1]}",
         ("controller",),
         ("summed |v|", "back, s", "peak", "∫|v − 10| dt", "std", "before"),
     )
