@@ -138,7 +138,7 @@ def score(speed: Array) -> Score:
 def tune_pi(
     measured: bool, seeds: Sequence[int] = TUNING_SEEDS, rounds: int = ROUNDS, points: int = POINTS, steps: int = STEPS
 ) -> Tuned:
-    """Tune ln (I, P): mean integral + 1000 × what either fluctuation is above that of the published fixed precisions."""
+    """Tune ln (I, P): mean integral + 1000 × what either fluctuation is above the published fixed precisions'."""
     starts = Starts.of(seeds, steps)
     reference = score(drive(Published(starts.gamma_z, starts.gamma_w), starts.noise).speed)
     allowed = min(reference.fluctuation.mean(), reference.before.mean())
