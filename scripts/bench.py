@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import flight, limits, loops, presets, shocks, speed
+from pcctrl.scripts.benchmarks import arm, cruise, flight, limits, loops, presets, shocks, speed
 
 __all__ = ["Bench"]
 
@@ -18,6 +18,8 @@ BENCHMARKS = {
     "loops": loops.run,
     "shocks": shocks.run,
     "presets": presets.run,
+    "arm": arm.run,
+    "cruise": cruise.run,
     "flight": flight.run,
     "speed": speed.run,
 }
@@ -30,12 +32,14 @@ class Bench:
     limits: estimation against the physical limit and tuned peers, exact (minutes of tuning). loops: closed-loop costs
     against the optimum and tuned peers, exact (minutes of tuning). shocks: outliers and pushes, 200 episodes a row
     (a minute). presets: every agent in every colour on the MuJoCo plants, 100 seeds (half an hour, resumable, in
-    out/bench/presets). flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
+    out/bench/presets). arm: the published two-joint arm, 100 goals, its active-inference controllers and tuned
+    peers (two minutes). cruise: the published PID as active inference, and one that learns within bounds (seconds).
+    flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
     speed: times, as ratios to the products that they need and to filterpy (seconds).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, flight or speed."""
+    """limits, loops, shocks, presets, arm, cruise, flight or speed."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""
