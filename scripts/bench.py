@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import flight, limits, loops, presets, shocks, speed
+from pcctrl.scripts.benchmarks import flight, limits, loops, presets, shocks, speed, swingup
 
 __all__ = ["Bench"]
 
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "presets": presets.run,
     "flight": flight.run,
     "speed": speed.run,
+    "swingup": swingup.run,
 }
 
 
@@ -31,11 +32,12 @@ class Bench:
     against the optimum and tuned peers, exact (minutes of tuning). shocks: outliers and pushes, 200 episodes a row
     (a minute). presets: every agent in every colour on the MuJoCo plants, 100 seeds (half an hour, resumable, in
     out/bench/presets). flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
-    speed: times, as ratios to the products that they need and to filterpy (seconds).
+    speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
+    from hanging by planning, 100 seeds (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, flight or speed."""
+    """limits, loops, shocks, presets, flight, speed or swingup."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""

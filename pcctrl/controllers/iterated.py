@@ -37,7 +37,7 @@ class PlanStatus(enum.IntEnum):
     """How the iterations ended; data never raises."""
 
     CONVERGED = 0
-    """No lower cost is in sight."""
+    """No lower cost to speak of is in sight."""
     CAPPED = 1
     """The cost was still falling after as many iterations as were allowed."""
     STALLED = 2
@@ -132,7 +132,8 @@ def walk(problem: Problem, plan: Course, changes: Array) -> Course:
     states, inputs = np.empty_like(plan.states), plan.inputs + changes
     states[0] = x = problem.start
     for k, gain in enumerate(plan.gains):
-        inputs[k] = u = limited(inputs[k] + gain.dot(model.difference(x, plan.states[k])), problem.low, problem.high)
+        away = x - plan.states[k] if problem.flat else model.difference(x, plan.states[k])
+        inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low, problem.high)
         x = model.transition(x, u if d is None else u + d, None if w is None else w[k])
         states[k + 1] = x = x if push is None else model.integrate(x, push[k])
     away, action = model.difference(states, problem.goals), inputs - problem.rest
@@ -164,12 +165,15 @@ def _subproblem(problem: Problem, course: Course, F: Array, B: Array, G: Array, 
     changes, gains = np.empty_like(course.inputs), np.empty_like(course.gains)
     gradients, curvatures = _slopes(problem, course.states)
     pull = (course.inputs - problem.rest) @ problem.rho
-    foreseen = _foreseen(problem, B, G)
-    v, V, s = gradients[-1], curvatures[-1], np.zeros(len(problem.start))
+    foreseen, n = _foreseen(problem, B, G), len(problem.start)
+    both, rho = np.concatenate([F, B], axis=-1), problem.rho
+    across = np.swapaxes(both, -1, -2)
+    v, V, s = gradients[-1], curvatures[-1], np.zeros(n)
     slope = bend = 0.0
     for k in reversed(range(len(changes))):
-        A, VB = F[k], V.dot(B[k])
-        Qu, Quu, Qux = pull[k] + v.dot(B[k]), problem.rho + B[k].T.dot(VB), VB.T.dot(A)
+        # Of the cost from here on, by the state and then the input.
+        q, Q = across[k].dot(v), across[k].dot(V).dot(both[k])
+        Qu, Qux, Quu = pull[k] + q[n:], Q[n:, :n], rho + Q[n:, n:]
         # In proportion to the curvature, so that units do not matter.
         damped = Quu + damping * np.diag(np.diag(Quu)) if damping else Quu
         if len(Qu) == 1:
@@ -187,13 +191,12 @@ def _subproblem(problem: Problem, course: Course, F: Array, B: Array, G: Array, 
             # How the slope of the value follows from what is foreseen alone.
             s = s + V.dot(foreseen[k])
             answer = s.dot(B[k])
-            s = s.dot(A) + answer.dot(gain)
+            s = s.dot(F[k]) + answer.dot(gain)
         bent = Quu.dot(change)
         slope, bend = slope + float(Qu.dot(change)), bend + 0.5 * float(bent.dot(change))
-        v = gradients[k] + v.dot(A) + (bent + Qu).dot(gain) + change.dot(Qux)
-        cross = gain.T.dot(Qux)
-        V = curvatures[k] + A.T.dot(V).dot(A) + gain.T.dot(Quu).dot(gain) + cross + cross.T
-        V = 0.5 * (V + V.T)
+        v = gradients[k] + q[:n] + (bent + Qu).dot(gain) + change.dot(Qux)
+        half = 0.5 * (curvatures[k] + Q[:n, :n]) + gain.T.dot(Qux + 0.5 * Quu.dot(gain))
+        V = half + half.T
     unlimited = course.inputs[0] - np.linalg.solve(Quu, Qu)
     forecast = np.zeros_like(Qu) if foreseen is None else -np.linalg.solve(Quu, answer)
     return _Step(changes, gains, slope, bend, unlimited, forecast)
@@ -246,8 +249,11 @@ def box_minimum(H: Array, g: Array, low: Array, high: Array) -> tuple[Array, Arr
     return x, free
 
 
-def descend(problem: Problem, plans: Sequence[Course], iterations: int) -> Solution:
-    """Return the best plan after at most so many ``iterations`` from the best of ``plans``; the cost never rises."""
+def descend(problem: Problem, plans: Sequence[Course], iterations: int, tolerance: float = 0.0) -> Solution:
+    """Return the best plan after at most so many ``iterations`` from the best of ``plans``; the cost never rises.
+
+    They end when one lowers it by less than ``tolerance`` as a part of it.
+    """
     zero = np.zeros_like(problem.rest)
     course = min((walk(problem, plan, np.zeros_like(plan.inputs)) for plan in plans), key=lambda c: c.cost)
     solution = Solution(course, [course.cost], PlanStatus.DIVERGED, course.inputs[0], zero)
@@ -280,6 +286,10 @@ def descend(problem: Problem, plans: Sequence[Course], iterations: int) -> Solut
                 break
         else:
             damping, status = max(10.0 * damping, 1e-2), PlanStatus.STALLED
+            continue
+        if solution.costs[-2] - course.cost < tolerance * course.cost:
+            status = PlanStatus.CONVERGED
+            break
     return solution._replace(course=course, status=status)
 
 

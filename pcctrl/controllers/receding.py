@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
-from pcctrl.arrays import Array, whole
+from pcctrl.arrays import Array, non_negative, whole
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
 from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, descend
 from pcctrl.controllers.quadratic import cost_matrix
@@ -80,6 +80,7 @@ class RecedingHorizon:
         horizon: H in samples.
         iterations: the most in one decision.
         first_iterations: the most in the first one, which has no plan to start from.
+        tolerance: an iteration that lowers the cost by less than this part of it is the decision's last.
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, like Π; by default the Riccati solution of the linearisation at the last goal, or H Π
             where that cannot be stabilised.
@@ -96,6 +97,7 @@ class RecedingHorizon:
     horizon: int = 50
     iterations: int = 5
     first_iterations: int = 100
+    tolerance: float = 1e-6
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
     order: int | None = None
@@ -103,6 +105,9 @@ class RecedingHorizon:
     def __post_init__(self) -> None:
         for name in ("horizon", "iterations", "first_iterations"):
             whole(name, getattr(self, name), 1)
+        non_negative("tolerance", self.tolerance)
+        if self.limits is None:
+            object.__setattr__(self, "limits", self.model.limits)
         _ = self._weights, self._limits, self._forecast
         rest = self.model.start[1]
         if not ((self._limits[0] <= rest) & (rest <= self._limits[1])).all():
@@ -121,7 +126,7 @@ class RecedingHorizon:
 
     @cached_property
     def _limits(self) -> tuple[Array, Array]:
-        return bounds(self.model.limits if self.limits is None else self.limits, len(self.model.start[1]))
+        return bounds(self.limits, len(self.model.start[1]))
 
     @cached_property
     def _flat(self) -> bool:
@@ -239,7 +244,7 @@ class RecedingHorizon:
         held = courses[0]._replace(inputs=np.concatenate([u[None], plan.inputs[1:]]))
         solution = Solution(held, [np.inf], PlanStatus.DIVERGED, u, np.zeros_like(u))
         if np.isfinite(x).all() and np.isfinite(e).all():
-            found = descend(problem, courses, self.first_iterations if first else self.iterations)
+            found = descend(problem, courses, self.first_iterations if first else self.iterations, self.tolerance)
             if np.isfinite(found.course.cost):
                 solution = found
             else:

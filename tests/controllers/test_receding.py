@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 from plants import smooth_cart_pole, smooth_msd, white_msd
 from scipy.optimize import lsq_linear
 
+from pcctrl.agents import Agent
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, Preview, RecedingHorizon, iterated
 from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, box_minimum, descend, walk
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
-from pcctrl.filters import Belief
+from pcctrl.filters import Belief, PCFilter
 from pcctrl.models import GenerativeModel, LinearModel, NonlinearModel
 from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import Smooth, White
@@ -147,6 +148,7 @@ def test_within_bounds_it_is_the_bounded_quadratic_programme(two: bool) -> None:
         horizon=40,
         limits=(-limit, limit),
         terminal_precision=[5.0, 1.0, 20.0, 2.0],
+        tolerance=0.0,
         order=4,
     )
     joint = model.joint(4)
@@ -214,7 +216,7 @@ def test_rotations_are_planned_in_tangent_space() -> None:
     model = MujocoModel(BALL, dt=0.02)
     x = np.array([2.0, -1.5, 1.0, 1.0, 0.5, -0.5])
     goal = np.array([-0.8, 0.3, 0.5, 0.0, 0.0, 0.0])
-    planner = RecedingHorizon(model, [1.0] * 3 + [0.1] * 3, 1e-3, horizon=12, terminal_precision=5.0)
+    planner = RecedingHorizon(model, [1.0] * 3 + [0.1] * 3, 1e-3, horizon=12, terminal_precision=5.0, tolerance=0.0)
     plan, u, info = planner.act(planner.init(), belief_of(model, x), goal)
     assert info.status == PlanStatus.CONVERGED
     W, rho, S = planner._weights
@@ -272,6 +274,19 @@ def test_a_batch_is_planned_one_by_one() -> None:
         np.testing.assert_array_equal(plan.gains, plans.gains[i])
 
 
+def test_an_agent_plans() -> None:
+    model = smooth_msd()
+    planner = RecedingHorizon(model, [1.0, 0.0], 0.01, horizon=100, limits=(-1.0, 1.0), order=4)
+    agent = Agent(PCFilter(model, 4), planner, (-1.0, 1.0))
+    exact = Agent(PCFilter(model, 4), ExpectedFreeEnergy(model, [1.0, 0.0], 0.01), (-1.0, 1.0))
+    both = [
+        np.array([a.act(y) for y in 0.002 * np.random.default_rng(0).standard_normal((10, 1))]) for a in (agent, exact)
+    ]
+    np.testing.assert_allclose(both[0], both[1], atol=1e-6)
+    assert np.abs(both[0]).max() < 1.0
+    assert Agent(PCFilter(model, 4), RecedingHorizon(model, 1.0, 1.0)).act([0.0]).shape == (1,)
+
+
 def test_where_planning_fails_the_last_plan_goes_on() -> None:
     model = pendulum()
     planner = RecedingHorizon(model, [1.0, 0.1], 0.01, horizon=20)
@@ -302,6 +317,7 @@ def test_arguments_are_checked() -> None:
     wrong: list[tuple[type[PcctrlError], dict[str, Any]]] = [
         (ParameterError, {"horizon": 0}),
         (ParameterError, {"iterations": 1.5}),
+        (ParameterError, {"tolerance": -1.0}),
         (ParameterError, {"action_precision": 0.0}),
         (ShapeError, {"goal_precision": np.eye(3)}),
         (ParameterError, {"limits": (1.0, -1.0)}),
