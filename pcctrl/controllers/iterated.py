@@ -20,16 +20,16 @@ import numpy as np
 
 from pcctrl.arrays import Array
 from pcctrl.controllers.base import limited
+from pcctrl.controllers.box import box_minimum
 from pcctrl.models import GenerativeModel
 
-__all__ = ["Course", "PlanStatus", "Problem", "Solution", "box_minimum", "descend", "walk"]
+__all__ = ["Course", "PlanStatus", "Problem", "Solution", "descend", "walk"]
 
 # A walk must lower the cost by this part of what the subproblem promises.
 _ARMIJO = 1e-4
 _BACKTRACKS = 8
 # A promise below this part of the cost is rounding.
 _ROUNDING = 1e-13
-_NEWTON_STEPS = 50
 _STEP = 1e-6
 
 
@@ -197,8 +197,8 @@ def _subproblem(problem: Problem, course: Course, F: Array, B: Array, G: Array, 
         v = gradients[k] + q[:n] + (bent + Qu).dot(gain) + change.dot(Qux)
         half = 0.5 * (curvatures[k] + Q[:n, :n]) + gain.T.dot(Qux + 0.5 * Quu.dot(gain))
         V = half + half.T
-    unlimited = course.inputs[0] - np.linalg.solve(Quu, Qu)
-    forecast = np.zeros_like(Qu) if foreseen is None else -np.linalg.solve(Quu, answer)
+    unlimited = course.inputs[0] - np.linalg.solve(damped, Qu)
+    forecast = np.zeros_like(Qu) if foreseen is None else -np.linalg.solve(damped, answer)
     return _Step(changes, gains, slope, bend, unlimited, forecast)
 
 
@@ -210,43 +210,6 @@ def _foreseen(problem: Problem, B: Array, G: Array) -> Array | None:
         return None
     moved = (G @ problem.w[..., None])[..., 0]
     return np.asarray(moved if problem.d is None else moved + B @ problem.d)
-
-
-def box_minimum(H: Array, g: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return the minimiser (p,) of ½ xᵀHx + gᵀx in the box, which holds 0, and which of its entries are free.
-
-    A projected Newton method (Bertsekas 1982).
-
-    Args:
-        H: (p, p) positive definite.
-        g: (p,).
-        low: (p,).
-        high: (p,).
-    """
-    x = limited(np.zeros(len(g)), low, high)
-    free = np.ones(len(g), dtype=bool)
-    value = 0.5 * x @ H @ x + g @ x
-    for _ in range(_NEWTON_STEPS):
-        slope = g + H @ x
-        free = ~(((x <= low) & (slope > 0.0)) | ((x >= high) & (slope < 0.0)))
-        if not free.any():
-            break
-        step = np.zeros(len(g))
-        step[free] = -np.linalg.solve(H[np.ix_(free, free)], slope[free])
-        length, better = 1.0, x
-        for _ in range(_NEWTON_STEPS):
-            better = limited(x + length * step, low, high)
-            lower = 0.5 * better @ H @ better + g @ better
-            if lower <= value + _ARMIJO * slope @ (better - x):
-                break
-            length *= 0.5
-        else:
-            break
-        done = np.abs(better - x).max() <= 1e-14 * max(np.abs(better).max(), 1e-300)
-        x, value = better, lower
-        if done:
-            break
-    return x, free
 
 
 def descend(problem: Problem, plans: Sequence[Course], iterations: int, tolerance: float = 0.0) -> Solution:
@@ -266,7 +229,12 @@ def descend(problem: Problem, plans: Sequence[Course], iterations: int, toleranc
             if not all(np.isfinite(J).all() for J in derivatives):
                 status = PlanStatus.DIVERGED
                 break
-        step = _subproblem(problem, course, *derivatives, damping)
+        try:
+            step = _subproblem(problem, course, *derivatives, damping)
+        except np.linalg.LinAlgError:
+            # Inputs that do the same, of next to no cost: singular to rounding.
+            damping, status = max(10.0 * damping, 1e-2), PlanStatus.STALLED
+            continue
         if not (np.isfinite(step.changes).all() and np.isfinite(step.gains).all()):
             status = PlanStatus.DIVERGED
             break

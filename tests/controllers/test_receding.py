@@ -12,7 +12,8 @@ from scipy.optimize import lsq_linear
 from pcctrl.agents import Agent
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, Preview, RecedingHorizon, iterated
-from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, box_minimum, descend, walk
+from pcctrl.controllers.box import box_minimum
+from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, descend, walk
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, PCFilter
 from pcctrl.models import GenerativeModel, LinearModel, NonlinearModel
@@ -310,6 +311,18 @@ def test_a_model_that_breaks_down_gives_a_safe_action() -> None:
         plan, u, info = planner.act(plan, belief_of(broken, x))
         assert info.status == PlanStatus.DIVERGED
         assert abs(u[0]) <= 2.0
+
+
+def test_inputs_that_do_the_same_for_next_to_nothing_share_the_work() -> None:
+    model = white_msd()
+    twice = replace(model, B=np.hstack([model.B, model.B]), D=None, operating_point=None, inputs=None)
+    belief = belief_of(model, [3.0, -2.0])
+    for rho in (1e-2, 1e-18):
+        planner = RecedingHorizon(twice, 1.0, rho, horizon=50, limits=(-5.0, 5.0), tolerance=0.0)
+        one = RecedingHorizon(model, 1.0, 0.5 * rho, horizon=50, limits=(-10.0, 10.0), tolerance=0.0)
+        _, u, info = planner.act(planner.init(), belief)
+        assert info.cost[1] < info.cost[0]
+        assert u.sum() == pytest.approx(one.act(one.init(), belief)[1][0], abs=1e-6)
 
 
 def test_arguments_are_checked() -> None:
