@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import flight, limits, loops, presets, shocks, speed
+from pcctrl.scripts.benchmarks import flight, limits, loops, pendulum, presets, shocks, speed
 
 __all__ = ["Bench"]
 
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "shocks": shocks.run,
     "presets": presets.run,
     "flight": flight.run,
+    "pendulum": pendulum.run,
     "speed": speed.run,
 }
 
@@ -31,11 +32,12 @@ class Bench:
     against the optimum and tuned peers, exact (minutes of tuning). shocks: outliers and pushes, 200 episodes a row
     (a minute). presets: every agent in every colour on the MuJoCo plants, 100 seeds (half an hour, resumable, in
     out/bench/presets). flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
-    speed: times, as ratios to the products that they need and to filterpy (seconds).
+    pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning). speed: times, as ratios to the products
+    that they need and to filterpy (seconds).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, flight or speed."""
+    """limits, loops, shocks, presets, flight, pendulum or speed."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""
