@@ -179,7 +179,7 @@ def report(console: Console, rows: Iterable[PendulumRow]) -> None:
     console.print(table)
     console.print(
         f"{SEEDS} paired seeds of {SAMPLES} samples of {DT:g} s, the first {SETTLE} not scored; error in rad, the "
-        "rate's over √(g/l). After –: upper end of the 95 % bootstrap interval over seeds. s: smoothness of both noises "
+        "rate's over √(g/l). After –: upper end of the 95 % bootstrap interval over seeds. s: smoothness of all noise "
         f"in samples, 0: white; floor {FLOOR:g}; simulated by Runge-Kutta in {FINE} steps a sample. Noise told, lag 0. "
         f"Predictive coding: order {ORDER}, Gauss-Newton to 1e-3 of its std; steps: most in a sample; once: one "
         "iteration, which on this model is the extended filter. UKF: unscented, on the same generalised model. EKF "

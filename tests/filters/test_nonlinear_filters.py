@@ -81,6 +81,25 @@ def test_one_iteration_is_the_extended_kalman_filter(samples: float, sine: bool)
     assert (np.abs(more.mean - ekf.mean).max() > 1e-3) == sine, "iterating helps a nonlinear sensor only"
 
 
+@pytest.mark.parametrize("order", [None, 3])
+def test_the_extended_kalman_filter_is_the_textbook_one(order: int | None) -> None:
+    filter_ = ExtendedKalmanFilter(pendulum(0.0 if order is None else 2.0), order)
+    joint, eye = filter_.joint, np.eye(filter_.joint.size)
+    y = 0.1 * Y[:40]
+    estimate = filter_.run(y, U[:40])
+    mean, P = joint.mean, filter_.init().covariance
+    for k in range(40):
+        u = U[k - 1] if k else np.zeros(1)
+        if k:
+            mean, F, Q = joint.linearised(mean, u)
+            P = F @ P @ F.T + Q
+        C = joint.readout_jacobian(mean, u)
+        K = P @ C.T @ np.linalg.inv(C @ P @ C.T + np.diag(joint.R))
+        mean, P = mean + K @ (y[k] - joint.readout(mean, u)), (eye - K @ C) @ P
+        np.testing.assert_allclose(estimate.mean[k], mean[:2], rtol=0.0, atol=1e-9)
+        np.testing.assert_allclose(estimate.std[k] ** 2, np.diagonal(P)[:2], rtol=0.0, atol=1e-9)
+
+
 def energy_by_hand(filter_: NonlinearFilter, prior: Any, y: Array) -> Any:
     """F with Π_x by inversion."""
     precision, joint = np.linalg.inv(prior.covariance), filter_.joint
