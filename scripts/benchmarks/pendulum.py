@@ -187,8 +187,8 @@ def report(console: Console, rows: Iterable[PendulumRow]) -> None:
         "on that model, over UKF. told: the extended filter, variances told, taken for white; tuned: the same, in Q "
         "(scale, diagonal) over R for that row, on "
         f"{TUNING_SEEDS} other seeds of {TUNING_SAMPLES} samples, from {STARTS} starts of up to {EVALUATIONS} scores "
-        "(the first at the exact optimum of the linear twin); starts: the worst over the best. angle: 2 rad/s² of process "
-        "noise, sensor 0.24 rad; sine: sin θ read, 1 and "
+        "(the first at the exact optimum of the linear twin); starts: the worst over the best. angle: 2 rad/s² of "
+        "process noise, sensor 0.24 rad; sine: sin θ read, 1 and "
         "0.12; wide: 2 and 0.12; tumbling: 4 and 0.12. A linear sensor leaves nothing to iterate; where sin θ is "
         "ambiguous the minimum of F may be the wrong swing.\n"
     )
