@@ -23,7 +23,7 @@ from scipy.linalg.blas import dgemv, dger
 
 from pcctrl.arrays import Array
 
-__all__ = ["Correction", "correct", "curvature", "distance", "gradient", "minimum", "value"]
+__all__ = ["Correction", "correct", "correct_points", "curvature", "distance", "energy", "gradient", "minimum", "value"]
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -121,6 +121,38 @@ def _correct_one(P: Array, C: Array, R: Array) -> Correction:
     return Correction(gains.T.dot(M), covariance, M, variances)
 
 
+def correct_points(X: Array, Y: Array, R: Array) -> Correction:
+    r"""Return the correction of a prior given by deviations: P = X Xᵀ, its sensors' covariance Y Yᵀ, across them X Yᵀ.
+
+    With Y = C X it is `correct`. A row of zeros in Y with R = 1 is a sensor that is not there. The posterior is a sum
+    of squares, :math:`(X - KY)(X - KY)^\top + KRK^\top`.
+
+    Args:
+        X: (..., N, k).
+        Y: (..., m, k).
+        R: white variances (..., m).
+    """
+    m, N = Y.shape[-2], X.shape[-2]
+    batch = np.broadcast_shapes(X.shape[:-2], Y.shape[:-2], R.shape[:-1])
+    R = np.broadcast_to(R, (*batch, m))
+    M, gain, variances = np.zeros((*batch, m, m)), np.zeros((*batch, N, m)), np.empty((*batch, m))
+    # One sensor after another, as there: rows of states and sensors lose what the sensor explains of them.
+    rows = np.concatenate([np.broadcast_to(A, (*batch, *A.shape[-2:])) for A in (X, Y)], axis=-2)
+    M[..., range(m), range(m)] = 1.0
+    for i in range(m):
+        y = rows[..., N + i, :]
+        v = (y**2).sum(axis=-1) + R[..., i]
+        k = (rows @ y[..., None])[..., 0] / v[..., None]
+        rows = np.concatenate(
+            [rows - k[..., None] * y[..., None, :], (np.sqrt(R[..., i, None]) * k)[..., None]], axis=-1
+        )
+        gain += k[..., :N, None] * M[..., i, None, :]
+        M[..., i + 1 :, :] -= k[..., N + i + 1 :, None] * M[..., i, None, :]
+        variances[..., i] = v
+    left = rows[..., :N, :]
+    return Correction(gain, left @ np.swapaxes(left, -1, -2), M, variances)
+
+
 def value(way: Array, innovation: Array, C: Array, R: Array, prior_precision: Array) -> Array:
     r"""Return F (...) without its constants :math:`-\tfrac12\ln|\Pi_y| - \tfrac12\ln|\Pi_x|`, ``way`` from the prior.
 
@@ -133,7 +165,18 @@ def value(way: Array, innovation: Array, C: Array, R: Array, prior_precision: Ar
     """
     error = innovation - (C @ way[..., None])[..., 0]
     x = (way[..., None, :] @ prior_precision @ way[..., None])[..., 0, 0]
-    return np.asarray(0.5 * ((error**2 / R).sum(axis=-1) + x))
+    return energy(error, R, x)
+
+
+def energy(error: Array, R: Array, prior_square: Array) -> Array:
+    r"""Return F (...) without its constants, of any readout.
+
+    Args:
+        error: ε_y, y minus what the sensors read at μ (..., m); 0 for one that is not there.
+        R: (..., m).
+        prior_square: :math:`\epsilon_x^\top\Pi_x\epsilon_x` (...).
+    """
+    return np.asarray(0.5 * ((error**2 / R).sum(axis=-1) + prior_square))
 
 
 def gradient(way: Array, innovation: Array, C: Array, R: Array, prior_precision: Array) -> Array:

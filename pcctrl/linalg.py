@@ -16,6 +16,7 @@ from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
 
 __all__ = [
+    "accumulate",
     "block_diag",
     "block_rows",
     "compose",
@@ -28,6 +29,8 @@ __all__ = [
 
 _SERIES_TERMS = 16
 _DOUBLINGS = 64
+# A plant that moves so much in a sample is one that has been lost.
+_ABSURD = 1e18
 # F^(2^34) tells a spectral radius of 1 - 1e-9 from 1.
 _STABLE_DOUBLINGS = 34
 
@@ -69,19 +72,35 @@ def discretise(A: Array, B: Array, Q: Array, dt: float) -> tuple[Array, Array, A
     if not np.isfinite(E).all():
         fastest = f"an eigenvalue of {np.linalg.eigvals(A).real.max(initial=0.0):.3g} 1/s"
         raise ModelError(name="A", expected="a plant that does not overflow within a sample", received=fastest)
-    halvings = max(0, int(np.ceil(np.log2(max(float(np.linalg.norm(A, 1)) * dt, 1e-300) / 0.5))))
-    h = dt / 2**halvings
-    F = np.asarray(scipy.linalg.expm(A * h))
-    # Q_h = sum_k h^k / k! D_k with D_1 = Q and D_{k+1} = A D_k + D_k A'
-    term = Q * h
-    covariance = term.copy()
+    return E[:n, :n], E[:n, n:] * unit, accumulate(A, Q, dt)
+
+
+def accumulate(A: Array, Q: Array, dt: float) -> Array:
+    r"""Return :math:`\int_0^{dt} e^{At} Q e^{A^\top t} dt`, (..., n, n), of A in 1/s and a symmetric Q.
+
+    It is exact to rounding, and NaN where A is not finite.
+    """
+    size = np.abs(A).sum(axis=-2).max(axis=-1, initial=0.0) * dt
+    lost = ~(size < _ABSURD)
+    halvings = np.ceil(np.log2(np.maximum(np.where(lost, 0.0, size), 0.5) / 0.5)).astype(int)
+    # Each member of a batch in its own steps: what the stiffest needs would cost the others their precision.
+    Ah = A * (dt / 2.0**halvings)[..., None, None]
+    # Q_h = sum_k D_k / k! with D_1 = Q h and D_{k+1} = A h D_k + D_k A' h
+    term = Q * (dt / 2.0**halvings)[..., None, None]
+    covariance, F, power = term, np.eye(A.shape[-1]) + Ah, Ah
     for k in range(2, _SERIES_TERMS):
-        term = (A @ term + term @ A.T) * (h / k)
-        covariance += term
-    for _ in range(halvings):
-        covariance = covariance + F @ covariance @ F.T
-        F = F @ F
-    return E[:n, :n], E[:n, n:] * unit, _symmetric(covariance)
+        term = Ah @ term
+        term = (term + np.swapaxes(term, -1, -2)) / k
+        covariance = covariance + term
+        power = Ah @ power / k
+        F = F + power
+    for j in range(halvings.max(initial=0)):
+        more = (j < halvings)[..., None, None]
+        covariance = np.where(more, covariance + F @ covariance @ np.swapaxes(F, -1, -2), covariance)
+        F = np.where(more, F @ F, F)
+    if lost.any():
+        covariance = np.where(lost[..., None, None], np.nan, covariance)
+    return _symmetric(covariance)
 
 
 def compose(F: Array, B: Array, Q: Array, steps: int) -> tuple[Array, Array, Array]:
@@ -238,4 +257,4 @@ def _check_residual(name: str, residual: Array, solution: Array) -> None:
 
 
 def _symmetric(matrix: Array) -> Array:
-    return 0.5 * (matrix + matrix.T)
+    return np.asarray(0.5 * (matrix + np.swapaxes(matrix, -1, -2)))

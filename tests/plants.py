@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
-from pcctrl.models import LinearModel
-from pcctrl.noise import Noise, Smooth, White
+import numpy as np
+from numpy.typing import NDArray
+
+from pcctrl.models import LinearModel, NonlinearModel
+from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 from pcctrl.scripts.benchmarks.systems import cart_pole, mass_spring_damper
 
+Array = NDArray[np.float64]
 DT = 0.1
 WHITE = (White(density=float(np.sqrt(DT))), White(std=0.1))
 
@@ -34,3 +39,68 @@ def smooth_cart_pole(samples: float, floor: float = 1e-3) -> LinearModel:
         return cart_pole(White(density=float(np.sqrt(dt))), (White(std=0.01), White(std=0.005)))
     s = samples * dt
     return cart_pole(Smooth(1.0, s, floor), (Smooth(0.01, s, floor), Smooth(0.005, s, floor)))
+
+
+def as_nonlinear(model: LinearModel, substeps: int = 40) -> NonlinearModel:
+    """The same plant, as functions."""
+    state, rest, reading = model.start
+    A, B, G, C, D = (np.asarray(M) for M in (model.A, model.B, model.noise_input, model.C, model.D))
+    at = state if model.substeps else 0.0 * state
+
+    def f(x: Array, u: Array, w: Array) -> Array:
+        return np.asarray(at + (x - state) @ A.T + (u - rest) @ B.T + w @ G.T)
+
+    def g(x: Array, u: Array) -> Array:
+        return np.asarray(reading + (x - state) @ C.T + (u - rest) @ D.T)
+
+    given: dict[str, Any] = {
+        "dt": model.dt,
+        "operating_point": (state, rest),
+        "process_noise": model.process_noise,
+        "sensor_noise": model.sensor_noise,
+        "time": "discrete" if model.substeps else "continuous",
+        "substeps": model.substeps or substeps,
+        "disturbance": model.disturbance,
+        "prior": model.prior,
+    }
+    return NonlinearModel(f, g, **given)
+
+
+def simulator_model(**changes: Any) -> LinearModel:
+    """Two noises, one of two colours, in five steps a sample."""
+    given: dict[str, Any] = {
+        "dt": 0.05,
+        "noise_input": np.array([[0.0, 0.001], [0.01, 0.0]]),
+        "process_noise": [Smooth(1.0, 0.06) + White(density=0.1), OrnsteinUhlenbeck(0.5, 0.2)],
+        "sensor_noise": [Smooth(0.1, 0.1)],
+        "disturbance": 0.3,
+        "operating_point": (np.array([0.3, 0.0]), np.array([0.5]), np.array([2.0])),
+    }
+    step = np.array([[1.0, 0.01], [-0.04, 0.98]])
+    force = np.array([[0.0], [0.01]])
+    return LinearModel.from_discrete(step, force, np.eye(2)[:1], substeps=5, **{**given, **changes})
+
+
+def continuous_model(**changes: Any) -> LinearModel:
+    given = {"disturbance": 0.3, "process_noise": [Smooth(1.0, 0.03) + White(density=0.1)]}
+    return replace(smooth_cart_pole(2.0), **{**given, **changes})
+
+
+def pendulum(samples: float = 2.0, *, sine: bool = True, **changes: Any) -> NonlinearModel:
+    """A damped pendulum in smooth noise of so many samples of 0.1 s (0: white), its angle's sine or itself read."""
+
+    def f(x: Array, u: Array, w: Array) -> Array:
+        return np.stack([x[..., 1], -9.81 * np.sin(x[..., 0]) - 0.3 * x[..., 1] + u[..., 0] + w[..., 0]], axis=-1)
+
+    def g(x: Array, u: Array) -> Array:
+        return (np.sin(x[..., :1]) if sine else x[..., :1]) + 0.0 * u
+
+    noises = WHITE if samples == 0.0 else smooth(samples, 1e-2)
+    given: dict[str, Any] = {
+        "dt": DT,
+        "operating_point": (np.zeros(2), np.zeros(1)),
+        "process_noise": [noises[0]],
+        "sensor_noise": [noises[1]],
+        "substeps": 4,
+    }
+    return NonlinearModel(f, g, **{**given, **changes})

@@ -2,10 +2,13 @@
 
 from pcctrl.filters.belief import Belief, Estimate, Info, Status
 from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
+from pcctrl.filters.descent import NonlinearPCFilter
 from pcctrl.filters.generalised import GeneralisedFilter
 from pcctrl.filters.kalman import KalmanFilter
+from pcctrl.filters.kalman_nonlinear import ExtendedKalmanFilter, UnscentedKalmanFilter
 from pcctrl.filters.lagged import FixedLag
 from pcctrl.filters.linear import LinearFilter
+from pcctrl.filters.nonlinear import NonlinearFilter
 from pcctrl.filters.predictive_coding import PCFilter
 from pcctrl.filters.readings import Readings
 
@@ -14,12 +17,16 @@ __all__ = [
     "Belief",
     "ColouredKalmanFilter",
     "Estimate",
+    "ExtendedKalmanFilter",
     "FixedLag",
     "GeneralisedFilter",
     "Info",
     "KalmanFilter",
     "LinearFilter",
+    "NonlinearFilter",
+    "NonlinearPCFilter",
     "PCFilter",
     "Readings",
     "Status",
+    "UnscentedKalmanFilter",
 ]

@@ -32,6 +32,8 @@ class Status(enum.IntEnum):
     """No sensor was there: prediction only."""
     DIVERGED = 5
     """The belief was no longer finite and has been reset to the prior."""
+    CAPPED = 6
+    """Its iterations ran out before the descent on the free energy had converged; it is where it got to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +77,10 @@ class Info(NamedTuple):
         doubt: of each sensor's surprises after this one, None if they are not watched.
         doubted: which sensors were given less precision (..., m), None if none are watched.
         iterations: steps of descent on the free energy.
-        residual: distance of the mean from the minimum, in posterior standard deviations, the largest of the batch.
+        residual: distance of the mean from the minimum, in posterior standard deviations, the largest of the batch. A
+            nonlinear filter gives that before its last step, an upper bound where it converges.
+        capped: whether the iterations ran out (...), or None for nowhere.
+        energy: the free energy, where it is not that of the innovation under a linear readout (...).
     """
 
     innovation: Array
@@ -86,6 +91,8 @@ class Info(NamedTuple):
     doubted: NDArray[np.bool_] | None = None
     iterations: int = 1
     residual: float = 0.0
+    capped: NDArray[np.bool_] | None = None
+    energy: Array | None = None
 
     @property
     def innovation_covariance(self) -> Array:
@@ -102,6 +109,8 @@ class Info(NamedTuple):
     @property
     def free_energy(self) -> Array:
         """Free energy at its minimum with the Laplace term, −ln p(y | past) in nats, (...)."""
+        if self.energy is not None:
+            return self.energy
         count = self.innovation.shape[-1] if self.present is None else self.present.sum(axis=-1)
         return minimum(self.nis, self.correction, count)
 
@@ -109,11 +118,13 @@ class Info(NamedTuple):
     def status(self) -> NDArray[np.int64]:
         """A `Status` for each member of the batch, (...)."""
         status = np.full(self.innovation.shape[:-1], int(Status.OK))
+        if self.capped is not None:
+            status = np.where(self.capped, int(Status.CAPPED), status)
         if self.doubt is not None and self.doubted is not None:
             status = np.where(self.doubted.any(axis=-1), int(Status.OUTLIER), status)
             status = np.where(self.doubt.believed.any(axis=-1), int(Status.SURPRISE), status)
         if self.present is not None:
-            partial = ~self.present.all(axis=-1) & (status == Status.OK)
+            partial = ~self.present.all(axis=-1) & np.isin(status, (Status.OK, Status.CAPPED))
             status = np.where(partial, int(Status.PARTIAL), status)
             status = np.where(self.present.any(axis=-1), status, int(Status.BLIND))
         return status if self.reset is None else np.where(self.reset, int(Status.DIVERGED), status)

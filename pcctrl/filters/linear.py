@@ -13,7 +13,7 @@ from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times,
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
 from pcctrl.filters.doubt import PATIENCE, Doubt, judge
-from pcctrl.filters.recording import run, smooth
+from pcctrl.filters.recording import readings, run, smooth
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
 
@@ -185,7 +185,7 @@ class LinearFilter(abc.ABC):
             UnknownNameError: no sensor has that name.
         """
         joint = self.joint
-        y = vectors("y", y, len(joint.R)) if sensors is None else self._spread(y, sensors)
+        y = readings(y, sensors, self.model.sensors or ())
         innovation = y - times(joint.C, belief.mean)
         if self._affine:
             innovation = innovation - (times(joint.D, belief.input) + joint.sensor_offset)
@@ -239,15 +239,6 @@ class LinearFilter(abc.ABC):
             ShapeError, ParameterError: as `run`.
         """
         return smooth(self, y, u)
-
-    def _spread(self, y: ArrayLike, sensors: Sequence[str]) -> Array:
-        """Return the readings of some sensors as readings of all, NaN for the others."""
-        known = list(self.model.sensors or ())
-        index = [known.index(choose("sensors", name, known)) for name in sensors]
-        some = vectors("y", y, len(index))
-        whole_y = np.full((*some.shape[:-1], len(known)), np.nan)
-        whole_y[..., index] = some
-        return whole_y
 
     def _correction(
         self, P: Array, innovation: Array, present: NDArray[np.bool_] | None, doubt: Doubt | None

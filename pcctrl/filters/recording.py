@@ -5,20 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_floats
+from pcctrl.arrays import Array, as_floats, choose, vectors
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters.belief import ABSURD, Belief, Estimate
 from pcctrl.free_energy import Correction, correct, minimum
 
 if TYPE_CHECKING:
-    from pcctrl.filters.linear import LinearFilter
+    from collections.abc import Sequence
 
-__all__ = ["check_recording", "run", "smooth"]
+    from pcctrl.filters.linear import LinearFilter
+    from pcctrl.filters.nonlinear import NonlinearFilter
+
+__all__ = ["check_recording", "readings", "run", "smooth"]
 
 # Numbers in a block of samples that are filtered together: two megabytes.
 _BLOCK = 2**18
@@ -26,6 +29,22 @@ _BLOCK = 2**18
 _TRANSIENT = 64
 # Numbers in the covariances of the transient that a filter keeps: eight megabytes.
 _KEPT = 2**20
+
+
+def readings(y: ArrayLike, sensors: Sequence[str] | None, known: Sequence[str]) -> Array:
+    """Return the readings (..., m) of all the ``known`` sensors, of which those of ``sensors`` are given, or all.
+
+    Raises:
+        ShapeError: the last dimension of y is another.
+        UnknownNameError: no sensor has that name.
+    """
+    if sensors is None:
+        return vectors("y", y, len(known))
+    index = [list(known).index(choose("sensors", name, known)) for name in sensors]
+    some = vectors("y", y, len(index))
+    every = np.full((*some.shape[:-1], len(known)), np.nan)
+    every[..., index] = some
+    return every
 
 
 def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array) -> tuple[Array, Array]:
@@ -49,7 +68,9 @@ def check_recording(y: ArrayLike, u: ArrayLike | None, sensors: int, rest: Array
     return y, u
 
 
-def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief | None = None) -> Estimate:
+def run(
+    filter_: LinearFilter | NonlinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief | None = None
+) -> Estimate:
     """Return the estimate of a recording; see `LinearFilter.run`.
 
     At missing or doubted samples this is `LinearFilter.step`; on finite stretches it is one product a sample, of which
@@ -70,7 +91,7 @@ def run(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None, prior: Belief 
     while k < T:
         if k > 0 and whole[k] and filter_.is_plain and belief.covariance.ndim == 2:
             end = k + int(np.argmin(np.append(whole[k:], False)))
-            belief = _stretch(filter_, belief, y, u, slice(k, end), own, out)
+            belief = _stretch(cast("LinearFilter", filter_), belief, y, u, slice(k, end), own, out)
             k = end
             continue
         if k > 0:

@@ -1,5 +1,7 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
+from pcctrl.models.generalise import generalise
+from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import Mismatch, MujocoModel, linearise
@@ -9,6 +11,7 @@ from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
 __all__ = [
+    "GeneralisedModel",
     "GenerativeModel",
     "Jacobians",
     "JointModel",
@@ -20,5 +23,6 @@ __all__ = [
     "NonlinearModel",
     "Task",
     "delayed",
+    "generalise",
     "linearise",
 ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, per_item
+from pcctrl.arrays import Array, as_array, per_item
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise
 
-__all__ = ["as_limits", "as_noises", "as_rates", "together"]
+__all__ = ["as_limits", "as_noises", "as_rates", "check_matrices", "takes_batches", "together"]
 
 
 def as_noises(name: str, noises: Noise | Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
@@ -88,3 +88,29 @@ def together(x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
         raise ShapeError(name="x, u, w", expected="batches that fit together", received=received) from None
     x, u, w = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (x, u, w))
     return x, u, w
+
+
+def takes_batches(function: Callable[..., ArrayLike], size: int, *arguments: Array) -> bool:
+    """Tell whether a function of vectors answers the batch of ``arguments`` as it answers its rows, (..., size)."""
+    batch = arguments[0].shape[:-1]
+    rows = np.empty((*batch, size))
+    with np.errstate(all="ignore"):
+        for index in np.ndindex(batch):
+            rows[index] = function(*(a[index] for a in arguments))
+        try:
+            together = np.asarray(function(*arguments), dtype=np.float64)
+        except Exception:  # whatever a function raises that was written for vectors
+            return False
+    return together.shape == rows.shape and np.allclose(together, rows, rtol=1e-9, atol=0.0, equal_nan=True)
+
+
+def check_matrices(name: str, matrices: Sequence[ArrayLike], height: int, widths: tuple[int, ...]) -> None:
+    """Check that there is one matrix (height, width) for each width.
+
+    Raises:
+        ShapeError: another number or size of them.
+    """
+    if not isinstance(matrices, tuple | list) or len(matrices) != len(widths):
+        raise ShapeError(name=name, expected=f"{len(widths)} matrices", received=type(matrices).__name__)
+    for i, (matrix, width) in enumerate(zip(matrices, widths, strict=True)):
+        as_array(f"{name}[{i}]", matrix, (height, width))

@@ -9,9 +9,10 @@ import numpy as np
 from pcctrl.arrays import Array
 
 if TYPE_CHECKING:
+    from pcctrl.models.nonlinear import NonlinearModel
     from pcctrl.models.protocol import GenerativeModel
 
-__all__ = ["differentiate_readout", "differentiate_transition"]
+__all__ = ["differentiate_rates", "differentiate_readout", "differentiate_transition"]
 
 # The cube root of the rounding, which balances it with the curvature; relative to values above 1.
 _STEP = 6e-6
@@ -29,6 +30,12 @@ def differentiate_readout(model: GenerativeModel, x: Array, u: Array, w: Array) 
     """Return C (..., m, n), D (..., m, p) and E (..., m, q) at x (..., n), u (..., p) and w (..., q) of one batch."""
     points, steps = _perturbed(model, x, u, w)
     return _split(model.readout(*points), steps, x, u)
+
+
+def differentiate_rates(model: NonlinearModel, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
+    """Return the derivatives (..., n, n), (..., n, p) and (..., n, q) of f at x, u and w of one batch."""
+    points, steps = _perturbed(model, x, u, w)
+    return _split(model.derivative(*points), steps, x, u)
 
 
 def _perturbed(model: GenerativeModel, x: Array, u: Array, w: Array) -> tuple[tuple[Array, Array, Array], Array]:

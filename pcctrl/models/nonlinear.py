@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, choose, positive, vectors, whole
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.models.checks import as_limits, as_noises, as_rates, together
-from pcctrl.models.differences import differentiate_readout, differentiate_transition
+from pcctrl.models.checks import as_limits, as_noises, as_rates, check_matrices, takes_batches, together
+from pcctrl.models.differences import differentiate_rates, differentiate_readout, differentiate_transition
 from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.noise import Noise
 
@@ -98,9 +98,9 @@ class NonlinearModel(Flat):
         if not n or not m:
             raise ParameterError(name="f, g", expected="at least one state and one sensor", received=(rate, reading))
         if self.f_jacobians is not None:
-            _check_matrices("f_jacobians", self.f_jacobians(x, u, w), n, (n, p, q))
+            check_matrices("f_jacobians", self.f_jacobians(x, u, w), n, (n, p, q))
         if self.g_jacobians is not None:
-            _check_matrices("g_jacobians", self.g_jacobians(x, u), m, (n, p))
+            check_matrices("g_jacobians", self.g_jacobians(x, u), m, (n, p))
         checked: dict[str, Any] = {
             "dt": positive("dt", self.dt),
             "operating_point": (x, u, reading),
@@ -146,7 +146,7 @@ class NonlinearModel(Flat):
         rng = np.random.default_rng(0)
         x, u, w = (rng.uniform(-1e-3, 1e-3, (2, 5, size)) for size in (n, p, q))
         x, u = x + self.operating_point[0], u + self.operating_point[1]
-        return _takes(self.f, n, x, u, w), _takes(self.g, m, x, u)
+        return takes_batches(self.f, n, x, u, w), takes_batches(self.g, m, x, u)
 
     def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
         batch = arguments[0].shape[:-1]
@@ -161,7 +161,7 @@ class NonlinearModel(Flat):
 
     def _step(self, x: Array, u: Array, w: Array) -> Array:
         def f(x: Array) -> Array:
-            return self._evaluate(self.f, bool(x.ndim == 1) or self._batched[0], self._sizes[0], x, u, w)
+            return self.derivative(x, u, w)
 
         if self.time == "discrete":
             return f(x)
@@ -172,6 +172,21 @@ class NonlinearModel(Flat):
             k3 = f(x + 0.5 * h * k2)
             k4 = f(x + h * k3)
             return np.asarray(x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4))
+
+    def derivative(self, x: Array, u: Array, w: Array) -> Array:
+        """Return f (..., n) itself, at x (..., n), u (..., p) and w (..., q) of one batch."""
+        return self._evaluate(self.f, x.ndim == 1 or self._batched[0], self._sizes[0], x, u, w)
+
+    def derivative_jacobians(self, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
+        """Return the derivatives (..., n, n), (..., n, p) and (..., n, q) of f at points of one batch."""
+        if self.f_jacobians is None:
+            return differentiate_rates(self, x, u, w)
+        batch, n = x.shape[:-1], x.shape[-1]
+        A, B, G = (np.empty((*batch, n, a.shape[-1])) for a in (x, u, w))
+        with np.errstate(all="ignore"):
+            for index in np.ndindex(batch):
+                A[index], B[index], G[index] = self.f_jacobians(x[index], u[index], w[index])
+        return A, B, G
 
     def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
         """Return the state (..., n) one sample after x (..., n), with u (..., p) and w (..., q) held.
@@ -272,23 +287,3 @@ class NonlinearModel(Flat):
     def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array]:
         n, p, q, _ = self._sizes
         return together(vectors("x", x, n), vectors("u", u, p), np.zeros(q) if w is None else vectors("w", w, q))
-
-
-def _takes(function: Callable[..., ArrayLike], size: int, *arguments: Array) -> bool:
-    batch = arguments[0].shape[:-1]
-    rows = np.empty((*batch, size))
-    with np.errstate(all="ignore"):
-        for index in np.ndindex(batch):
-            rows[index] = function(*(a[index] for a in arguments))
-        try:
-            together = np.asarray(function(*arguments), dtype=np.float64)
-        except Exception:  # whatever a function raises that was written for vectors
-            return False
-    return together.shape == rows.shape and np.allclose(together, rows, rtol=1e-9, atol=0.0, equal_nan=True)
-
-
-def _check_matrices(name: str, matrices: Sequence[ArrayLike], height: int, widths: tuple[int, ...]) -> None:
-    if not isinstance(matrices, tuple | list) or len(matrices) != len(widths):
-        raise ShapeError(name=name, expected=f"{len(widths)} matrices", received=type(matrices).__name__)
-    for i, (matrix, width) in enumerate(zip(matrices, widths, strict=True)):
-        as_array(f"{name}[{i}]", matrix, (height, width))

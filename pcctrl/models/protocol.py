@@ -114,6 +114,10 @@ class GenerativeModel(Protocol):
         """Least and greatest input, (p,) each; infinite where there is none."""
         ...
 
+    def resampled(self, dt: float) -> GenerativeModel:
+        """Return the model with another sample time in seconds."""
+        ...
+
     def integrate(self, x: ArrayLike, move: ArrayLike) -> Array:
         """Return the state (..., n) reached from x by a move (..., n) in its tangent space."""
         ...

@@ -1,0 +1,143 @@
+"""The predictive-coding filter on nonlinear models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcctrl.arrays import Array, choose, positive, whole
+from pcctrl.filters.doubt import PATIENCE
+from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample
+from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.free_energy import Correction, correct, energy, minimum
+
+if TYPE_CHECKING:
+    from pcctrl.filters.belief import Belief
+    from pcctrl.models import GeneralisedModel, GenerativeModel
+
+__all__ = ["NonlinearPCFilter"]
+
+# A step is accepted if F falls by this part of what its slope promises (Armijo), and is halved this often at most.
+_ARMIJO, _HALVINGS = 1e-4, 10
+
+
+@dataclass(frozen=True, eq=False)
+class NonlinearPCFilter(NonlinearFilter):
+    r"""Estimates state, disturbance and coloured sensor noise of a nonlinear model together, by minimising free energy.
+
+    The belief is over [x; ŵ; d; ẑ], see `GeneralisedModel`. After a prediction μ⁻, P⁻ it descends
+
+    .. math:: F(\mu) = \tfrac12\epsilon_y^\top\Pi_y\epsilon_y + \tfrac12\epsilon_x^\top\Pi_x\epsilon_x,\qquad
+              \epsilon_y = y - g(\mu),\quad \epsilon_x = \mu - \mu^-,\quad \Pi_x = (P^-)^{-1}
+
+    by Gauss-Newton steps, each halved until F falls enough. The prior stays μ⁻ throughout: fed back, the posterior
+    would count the sample once for every iteration. The posterior covariance is the inverse curvature where F was
+    linearised last. All is in covariance form, ε_x = P⁻a with a in place of Π_x ε_x, since P⁻ may be singular.
+
+    With one iteration, which is taken whole, this is the extended Kalman filter on the same model. For a linear model
+    it is `PCFilter` at every number of iterations. Source: DESIGN §2.3; Bell & Cathey 1993 for the iterated filter.
+
+    Args:
+        model: plant and noise.
+        order: highest generalised coordinate of each coloured noise; None to take all noise for white.
+        iterations: at most so many steps a sample; if they run out the status is `Status.CAPPED`.
+        tolerance: descent ends with a step shorter than so many posterior standard deviations.
+        prediction: ``"jacobian"``, by derivatives at the mean; or ``"sigma"``, by sigma points in one batch.
+        outlier_threshold: a sensor whose squared innovation exceeds so many times its variance (12 is usual) is given
+            less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
+            more than doubled, see `doubt`. None for no such rule.
+        outlier_patience: samples.
+
+    Raises:
+        ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
+        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive.
+        UnknownNameError: another kind of prediction.
+    """
+
+    model: GenerativeModel
+    order: int | None = 4
+    iterations: int = 10
+    tolerance: float = 1e-3
+    prediction: Literal["jacobian", "sigma"] = "jacobian"
+    outlier_threshold: float | None = None
+    outlier_patience: int = PATIENCE
+
+    def __post_init__(self) -> None:
+        whole("iterations", self.iterations, 1)
+        positive("tolerance", self.tolerance)
+        choose("prediction", self.prediction, ("jacobian", "sigma"))
+        if self.outlier_threshold is not None:
+            positive("outlier_threshold", self.outlier_threshold)
+        whole("outlier_patience", self.outlier_patience)
+        super().__post_init__()
+
+    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
+        if self.prediction == "jacobian":
+            return super()._ahead(joint, mean, P, u)
+        later, spread = predict_points(joint, mean, P, u, Spread())
+        return later, spread + joint.driven(mean, u)
+
+    def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
+        if self.iterations == 1:
+            return super()._descend(belief, sample, innovation, rows, correction)
+        joint, P, R = self.joint, belief.covariance, sample.R
+        mean, error, C = belief.mean, innovation, rows
+        # The way from the prior is ε_x = P⁻ a.
+        a = way = np.zeros(mean.shape)
+        F = energy(error, R, np.zeros(mean.shape[:-1]))
+        # A member of a batch that has arrived stays, whatever the others need.
+        moving, iterations = np.ones(F.shape, dtype=bool), 0
+        while True:
+            iterations += 1
+            # Bayes' rule for the sensors linearised here, from the prior.
+            read = error + (C @ way[..., None])[..., 0]
+            weighted = (correction.innovation_precision @ read[..., None])[..., 0]
+            to_a = (np.swapaxes(C, -1, -2) @ weighted[..., None])[..., 0] - a
+            to = (correction.gain @ read[..., None])[..., 0] - way
+            # δᵀF''δ, and minus the slope of F along δ.
+            decrement = (to * to_a).sum(axis=-1) + ((C @ to[..., None])[..., 0] ** 2 / R).sum(axis=-1)
+            left = ~(decrement <= self.tolerance**2)
+            part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
+            a, way = a + part * to_a, way + part * to
+            mean = joint.integrate(belief.mean, way)
+            # One that no step improves has come as far as it can.
+            moving = moving & left & (part[..., 0] > 0.0)
+            if iterations == self.iterations or not moving.any():
+                break
+            C = np.where(moving[..., None, None], sample.masked(joint.readout_jacobian(mean, belief.input)), C)
+            correction = correct(P, C, R)
+        present = R.shape[-1] if sample.present is None else sample.present.sum(axis=-1)
+        laplace = minimum(2.0 * F, correction, present)
+        residual = float(np.sqrt(np.max(decrement, initial=0.0, where=decrement > 0.0)))
+        return Found(mean, correction, iterations, residual, left if left.any() else None, laplace)
+
+    def _search(
+        self,
+        belief: Belief,
+        sample: Sample,
+        a: tuple[Array, Array],
+        way: tuple[Array, Array],
+        F: Array,
+        error: Array,
+        decrement: Array,
+        moving: NDArray[np.bool_],
+    ) -> tuple[Array, Array, Array]:
+        """Return what part (..., 1) of each step to take (0 if none improves), with F and the errors there."""
+        part, best, best_error, waiting = 1.0 * moving[..., None], F, error, moving
+        for _ in range(_HALVINGS + 1):
+            there = way[0] + part * way[1]
+            reading = self.joint.readout(self.joint.integrate(belief.mean, there), belief.input)
+            tried_error = sample.error(reading)
+            tried = energy(tried_error, sample.R, ((a[0] + part * a[1]) * there).sum(axis=-1))
+            # Beyond rounding, which at the minimum is all that is left of the slope.
+            good = waiting & (tried <= F - _ARMIJO * part[..., 0] * decrement + 1e-12 * (1.0 + np.abs(F)))
+            best = np.where(good, tried, best)
+            best_error = np.where(good[..., None], tried_error, best_error)
+            waiting = waiting & ~good
+            if not waiting.any():
+                break
+            part = np.where(waiting[..., None], 0.5 * part, part)
+        return np.where(waiting[..., None], 0.0, part), best, best_error

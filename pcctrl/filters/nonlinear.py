@@ -1,0 +1,250 @@
+"""The engine of all filters on a nonlinear model: predict, correct by Bayes' rule, in a batch at once."""
+
+from __future__ import annotations
+
+import abc
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
+from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
+from pcctrl.filters.doubt import PATIENCE, judge
+from pcctrl.filters.recording import readings, run
+from pcctrl.free_energy import Correction, correct
+from pcctrl.models import generalise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pcctrl.models import GeneralisedModel, GenerativeModel
+
+__all__ = ["NonlinearFilter", "Sample", "Sensed"]
+
+# A covariance this many times the prior's is no longer arithmetic but overflow.
+_LOST = 1e12
+
+
+class Sensed(NamedTuple):
+    """What a prior expects of the sensors.
+
+    Args:
+        prior: what `NonlinearFilter._bayes` takes for the prior.
+        reading: expected (..., m).
+        rows: how the sensors depend on the prior, (..., m, ·); a row of zeros for one that is not there.
+        spread: variances of the readings (..., m) by the prior alone.
+    """
+
+    prior: Array
+    reading: Array
+    rows: Array
+    spread: Array
+
+
+class Sample(NamedTuple):
+    """A sample as it is used: readings y (..., m), which are present (..., m) or None for all, and variances R."""
+
+    y: Array
+    present: NDArray[np.bool_] | None
+    R: Array
+
+    def error(self, reading: Array) -> Array:
+        """Return y minus what was expected (..., m), 0 for a missing sensor."""
+        error = self.y - reading
+        return error if self.present is None else np.where(self.present, error, 0.0)
+
+    def masked(self, rows: Array) -> Array:
+        """Return the rows (..., m, ·) of the sensors, of zeros for missing ones."""
+        return rows if self.present is None else rows * self.present[..., :, None]
+
+
+class Found(NamedTuple):
+    """Where the mean went (..., N), by what correction, and how: see `Info`."""
+
+    mean: Array
+    correction: Correction
+    iterations: int = 1
+    residual: float = 0.0
+    capped: NDArray[np.bool_] | None = None
+    energy: Array | None = None
+
+
+class NonlinearFilter(abc.ABC):
+    """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
+
+    The interface is that of `LinearFilter`. Every member of a batch has its own covariance; one that is lost is reset
+    and leaves the others alone. Moves and covariances are in the tangent space at the mean, which on its way from prior
+    to posterior is taken to turn no further.
+    """
+
+    model: GenerativeModel
+    order: int | None
+    outlier_threshold: float | None = None
+    outlier_patience: int = PATIENCE
+
+    def __post_init__(self) -> None:
+        _ = self._prior  # what has no prior says so now, not in the loop
+
+    @cached_property
+    def joint(self) -> GeneralisedModel:
+        """The generalised model that the filter believes."""
+        return generalise(self.model, self.order)
+
+    @cached_property
+    def _resampled(self) -> dict[float, GeneralisedModel]:
+        return {}
+
+    @cached_property
+    def _prior(self) -> Array:
+        """Covariance of the joint state before any data."""
+        return frozen(self.joint.prior(self.model.prior))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an update may be one product with a steady gain: never."""
+        return False
+
+    def init(
+        self, batch: tuple[int, ...] = (), mean: ArrayLike | None = None, covariance: ArrayLike | None = None
+    ) -> Belief:
+        """Return the prior at the first sample, to be updated (not predicted) with it.
+
+        Args:
+            batch: leading dimensions.
+            mean: of the physical states, (n,) or (*batch, n); the operating point by default.
+            covariance: of the physical states, (n, n), in tangent space; by default the model's prior, or that of
+                `GeneralisedModel.prior`.
+
+        Raises:
+            ShapeError, ParameterError: an array of another size, or not finite; an indefinite covariance.
+        """
+        n = self.joint.plant
+        joint_mean = np.broadcast_to(self.joint.mean, (*batch, self.joint.size)).copy()
+        if mean is not None:
+            joint_mean[..., :n] = as_array("mean", mean, (n,) if np.ndim(mean) == 1 else (*batch, n))
+        P = self._prior
+        if covariance is not None:
+            P = frozen(self.joint.prior(as_covariance("covariance", covariance, n)))
+        return Belief(joint_mean, P, self.joint.input, n)
+
+    def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
+        """Return the belief one sample later. Physics that breaks down gives NaN, and the next update resets it.
+
+        Args:
+            belief: after the last update.
+            u: the input (..., p) that was really applied throughout, after saturation; the operating one if None.
+            dt: seconds since then, if not the model's sample time.
+
+        Raises:
+            ShapeError: u of another size.
+            ParameterError: a dt that the model cannot take.
+        """
+        joint = self.joint if dt is None or dt == self.model.dt else self._over(dt)
+        u = joint.input if u is None else vectors("u", u, len(joint.input))
+        batch = np.broadcast_shapes(belief.mean.shape[:-1], u.shape[:-1])
+        mean = np.broadcast_to(belief.mean, (*batch, joint.size))
+        with np.errstate(all="ignore"):
+            mean, covariance = self._ahead(joint, mean, belief.covariance, u)
+            covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
+        return Belief(mean, covariance, u, belief.plant, belief.doubt)
+
+    def _over(self, dt: float) -> GeneralisedModel:
+        if dt not in self._resampled:
+            self._resampled[dt] = self.joint.resampled(dt)
+        return self._resampled[dt]
+
+    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
+        """Return mean and covariance one sample later."""
+        later, F, Q = joint.linearised(mean, u)
+        return later, F @ P @ np.swapaxes(F, -1, -2) + Q
+
+    def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
+        """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
+
+        Args:
+            belief: the prediction for the sample.
+            y: readings of all sensors, or of those in ``sensors`` (..., len(sensors)).
+            sensors: names of the sensors that were read, if not all were.
+
+        Raises:
+            ShapeError: the last dimension of y is not the number of sensors.
+            UnknownNameError: no sensor has that name.
+        """
+        y = readings(y, sensors, self.model.sensors or ())
+        with np.errstate(all="ignore"):
+            return self._update(belief, y)
+
+    def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
+        sensed = self._sense(belief)
+        there = np.abs(y) < ABSURD
+        R, doubt, doubted = self.joint.R, belief.doubt, None
+        sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
+        innovation = sample.error(sensed.reading)
+        sensed = sensed._replace(rows=sample.masked(sensed.rows))
+        if self.outlier_threshold is not None:
+            spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
+            variance, threshold, patience = spread + sample.R, self.outlier_threshold, self.outlier_patience
+            doubt, doubted = judge(innovation, variance, threshold, patience, doubt, sample.present)
+            sample = sample._replace(R=np.where(doubted, np.maximum(sample.R, innovation**2 - spread), sample.R))
+        correction = self._bayes(sensed.prior, sensed.rows, sample.R)
+        found = self._descend(belief, sample, innovation, sensed.rows, correction)
+        mean, covariance = found.mean, found.correction.covariance
+        reset = self._lost(mean, covariance)
+        if reset is not None:
+            mean = np.where(reset[..., None], self.joint.mean, mean)
+            covariance = np.where(reset[..., None, None], self._prior, covariance)
+        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:])
+        return Belief(mean, covariance, belief.input, belief.plant, doubt), info
+
+    def step(
+        self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
+    ) -> tuple[Belief, Info]:
+        """Predict over the time since the last sample, with the ``u`` applied in it, then update with ``y``."""
+        return self.update(self.predict(belief, u, dt), y)
+
+    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
+        """Filter a recording: y (..., T, m), u (..., T, p) with u[k] held from sample k to k + 1; NaN is missing.
+
+        Args:
+            y: samples.
+            u: inputs, the operating one throughout if None.
+            prior: belief at the first sample, from `init`; by default the one without arguments.
+
+        Raises:
+            ShapeError: y or u has the wrong shape.
+            ParameterError: the recording is NaN throughout.
+        """
+        return run(self, y, u, prior)
+
+    def _sense(self, belief: Belief) -> Sensed:
+        """Return what the prior expects: here by the derivatives C at its mean."""
+        joint, P = self.joint, belief.covariance
+        C = joint.readout_jacobian(belief.mean, belief.input)
+        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self.outlier_threshold is not None else C[..., 0]
+        return Sensed(P, joint.readout(belief.mean, belief.input), C, spread)
+
+    def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
+        """Return the correction of what `_sense` returned."""
+        return correct(prior, rows, R)
+
+    def _descend(
+        self,
+        belief: Belief,
+        sample: Sample,  # noqa: ARG002 (for those that iterate, as are the rows)
+        innovation: Array,
+        rows: Array,  # noqa: ARG002
+        correction: Correction,
+    ) -> Found:
+        """Return the posterior: here by the gain alone."""
+        way = (correction.gain @ innovation[..., None])[..., 0]
+        return Found(self.joint.integrate(belief.mean, way), correction)
+
+    def _lost(self, mean: Array, covariance: Array) -> NDArray[np.bool_] | None:
+        """Tell which members of the batch are no longer finite, or None for none."""
+        limit = _LOST * max(1.0, float(self._prior.max()))
+        # No variance may be finite beside an entry that is not.
+        sums = np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) + 0.0 * covariance.sum(axis=(-2, -1))
+        lost = ~(sums < limit) | ~(np.abs(mean).max(axis=-1) < ABSURD)
+        return np.asarray(lost) if lost.any() else None
