@@ -48,7 +48,7 @@ def test_every_colour_is_told_as_it_is_simulated(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(presets, "STEPS", 30)
     monkeypatch.setattr(presets, "SETTLE", 3)
     env_id = "pcctrl/MassSpringDamper-v0"
-    for colour in ("AR(1)", "2/white", "OU 10"):
+    for colour in ("AR(1)", "2/white", "1"):
         summaries, cards = presets.summaries_at(env_id, colour, 2, tmp_path, Console(quiet=True))
         assert summaries["lqg"].difference is not None
         assert np.isfinite(summaries["aif"].cost.mean)
