@@ -239,6 +239,7 @@ def test_gymnasium_tasks_load_and_are_left_alone(tmp_path: Path, monkeypatch: py
         np.testing.assert_array_equal(inside.model.body_mass, mass)
         # The right model predicts the environment; the wrong one does not.
         state = model.state(inside.data.qpos, inside.data.qvel)
+        env.action_space.seed(0)
         action = env.action_space.sample()
         env.step(action)
         reached = model.state(inside.data.qpos, inside.data.qvel)
