@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pcctrl.filters import LinearFilter
 from pcctrl.scripts.benchmarks import shocks
 from pcctrl.scripts.benchmarks.loops import PLANTS, claims, loop_row, push_row, task_of
 from pcctrl.tuning import tune_lqg
@@ -44,6 +45,14 @@ def test_the_outlier_rule_keeps_the_cost_and_the_cap_keeps_the_pole() -> None:
     # Negative controls: without the rule, without the cap.
     assert row.without > 5.0
     assert max(pushed.uncapped) > 5
+
+
+def test_negative_control_with_a_precision_that_is_not_carried_outliers_cost_twice_as_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A doubted sample leaves the belief less certain; to forget that at once is to fall for the next one."""
+    monkeypatch.setattr(LinearFilter, "_settle", lambda self, _: self.steady.covariance)
+    assert shocks.outlier_row("cart-pole", "2", episodes=40, steps=300).ratio > 1.5
 
 
 def test_every_task_is_what_the_issue_says() -> None:
