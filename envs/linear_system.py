@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array
 from pcctrl.controllers.base import bounds
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.envs.actions import as_action
+from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel, Task
 from pcctrl.noise import Smooth
 
@@ -68,7 +69,7 @@ class LinearSystemEnv(gym.Env[Array, Array]):
         if not (self._bound > 0.0).all():
             raise ParameterError(name="bound", expected="positive", received=bound)
         self.observation_space = Box(-np.inf, np.inf, (len(model.C),), np.float64)
-        self.action_space = Box(low, high, dtype=np.float64)
+        self.action_space = self._box = Box(low, high, dtype=np.float64)
         self._steps = _STEPS if model.substeps is None else model.substeps
         self._fine = model.resampled(model.dt / self._steps)
         self._spread = self._start_root()
@@ -114,12 +115,7 @@ class LinearSystemEnv(gym.Env[Array, Array]):
         """
         if self._streams is None:
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
-        u = np.asarray(action, dtype=np.float64)
-        if u.shape != self.action_space.shape:
-            raise ShapeError(name="action", expected=f"shape {self.action_space.shape}", received=f"shape {u.shape}")
-        if not np.isfinite(u).all():
-            raise ParameterError(name="action", expected="finite numbers", received=u)
-        u = np.clip(u, self._low, self._high)
+        u = as_action(action, self._box)
         effort = float((u - self._rest[1]) @ self._action_weight @ (u - self._rest[1]))
         cost = self._state_cost() + effort
         forces = np.stack([stream.draw(self._steps) for stream in self._streams], axis=-1)

@@ -14,7 +14,8 @@ from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.envs.actions import as_action
+from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel, Task, linearise
 from pcctrl.noise import Noise, NoiseStream, Smooth
 
@@ -69,7 +70,7 @@ class RegulationEnv(MujocoEnv):
             camera_name="side",
         )
         low, high = self.model.actuator_ctrlrange.T
-        self.action_space = Box(low, high, dtype=np.float64)
+        self.action_space = self._box = Box(low, high, dtype=np.float64)
         self.process_noise = self.default_noise(self.process_std[0]) if process_noise is None else process_noise
         if not isinstance(self.process_noise, Noise) or not self.process_noise.is_process:
             raise ParameterError(
@@ -137,12 +138,7 @@ class RegulationEnv(MujocoEnv):
         """
         if self._stream is None:
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
-        u = np.asarray(action, dtype=np.float64)
-        if u.shape != self.action_space.shape:
-            raise ShapeError(name="action", expected=f"shape {self.action_space.shape}", received=f"shape {u.shape}")
-        if not np.isfinite(u).all():
-            raise ParameterError(name="action", expected="finite numbers", received=u)
-        u = np.clip(u, *self.model.actuator_ctrlrange.T)
+        u = as_action(action, self._box)
         state = self._state()
         effort = self.action_weight * float(u @ u)
         cost = float(state @ (np.asarray(self.weight) * state)) + effort

@@ -13,7 +13,8 @@ from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times,
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
 from pcctrl.filters.doubt import PATIENCE, Doubt, judge
-from pcctrl.filters.recording import readings, run, smooth
+from pcctrl.filters.recording import readings, smooth
+from pcctrl.filters.recursive import RecursiveFilter
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
 
@@ -30,7 +31,7 @@ _CONVERGED = 1e-9
 _LOST = 1e12
 
 
-class LinearFilter(abc.ABC):
+class LinearFilter(RecursiveFilter):
     """Gaussian filtering on a joint model; a filter is a frozen configuration that says which joint model it believes.
 
     With ``precision="carried"`` the covariance is propagated; with ``"steady"`` it is so until it has converged and
@@ -205,26 +206,6 @@ class LinearFilter(abc.ABC):
             covariance = np.where(reset[..., None, None], self._prior, covariance)
         info = Info(innovation, present, correction, reset, doubt, doubted, iterations, residual)
         return Belief(mean, covariance, belief.input, belief.plant, doubt), info
-
-    def step(
-        self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
-    ) -> tuple[Belief, Info]:
-        """Predict over the time since the last sample, with the ``u`` applied in it, then update with ``y``."""
-        return self.update(self.predict(belief, u, dt), y)
-
-    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
-        """Filter a recording: y (..., T, m), u (..., T, p) with u[k] held from sample k to k + 1; NaN is missing.
-
-        Args:
-            y: samples.
-            u: inputs, the operating one throughout if None.
-            prior: belief at the first sample, from `init`; by default the one without arguments.
-
-        Raises:
-            ShapeError: y or u has the wrong shape.
-            ParameterError: the recording is NaN throughout.
-        """
-        return run(self, y, u, prior)
 
     def smooth(self, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
         r"""Return the fixed-interval smoothed estimate of a recording, :math:`E[x_k \mid y_0 \dots y_{T-1}]`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
-from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
+from pcctrl.filters.belief import ABSURD, Belief, Info
 from pcctrl.filters.doubt import PATIENCE, judge
-from pcctrl.filters.recording import readings, run
+from pcctrl.filters.recording import readings
+from pcctrl.filters.recursive import RecursiveFilter
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import generalise
 
@@ -71,7 +71,7 @@ class Found(NamedTuple):
     energy: Array | None = None
 
 
-class NonlinearFilter(abc.ABC):
+class NonlinearFilter(RecursiveFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
     The interface is that of `LinearFilter`. Every member of a batch has its own covariance; one that is lost is reset
@@ -197,26 +197,6 @@ class NonlinearFilter(abc.ABC):
             covariance = np.where(reset[..., None, None], self._prior, covariance)
         info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:])
         return Belief(mean, covariance, belief.input, belief.plant, doubt), info
-
-    def step(
-        self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
-    ) -> tuple[Belief, Info]:
-        """Predict over the time since the last sample, with the ``u`` applied in it, then update with ``y``."""
-        return self.update(self.predict(belief, u, dt), y)
-
-    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
-        """Filter a recording: y (..., T, m), u (..., T, p) with u[k] held from sample k to k + 1; NaN is missing.
-
-        Args:
-            y: samples.
-            u: inputs, the operating one throughout if None.
-            prior: belief at the first sample, from `init`; by default the one without arguments.
-
-        Raises:
-            ShapeError: y or u has the wrong shape.
-            ParameterError: the recording is NaN throughout.
-        """
-        return run(self, y, u, prior)
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import replace
 from functools import cached_property
 
@@ -95,13 +96,13 @@ class _Unrolled(GeneralisedModel):
             Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step
         return _row(x, w, d, z @ Z.T), F, self.noisier(Q)
 
+    @abc.abstractmethod
     def _step(self, x: Array, w: Array, u: Array) -> Array:
         """Return x one step later."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _differentiate(self, x: Array, w: Array, u: Array) -> tuple[Array, Array, Array]:
         """Return x one step later, its derivative (..., n, K), and what drives [x; ŵ; d] meanwhile (..., K, K)."""
-        raise NotImplementedError
 
     def _beside(self, A: Array, B: Array, G: Array) -> Array:
         """Return the derivative by [x; ŵ; d] of what has those by x, the input and w."""

@@ -1,0 +1,51 @@
+"""What every filter that predicts and updates makes of the two: a step, and a recording."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, cast
+
+from numpy.typing import ArrayLike
+
+from pcctrl.filters.belief import Belief, Estimate, Info
+from pcctrl.filters.recording import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pcctrl.filters.linear import LinearFilter
+    from pcctrl.filters.nonlinear import NonlinearFilter
+
+__all__ = ["RecursiveFilter"]
+
+
+class RecursiveFilter(abc.ABC):
+    """A filter by prediction and update, each a pure function of a belief."""
+
+    @abc.abstractmethod
+    def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
+        """Return the belief one sample, or ``dt`` seconds, later under the input ``u`` (..., p)."""
+
+    @abc.abstractmethod
+    def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
+        """Return the posterior after the sample ``y`` (..., m), and what it said."""
+
+    def step(
+        self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None
+    ) -> tuple[Belief, Info]:
+        """Predict over the time since the last sample, with the ``u`` applied in it, then update with ``y``."""
+        return self.update(self.predict(belief, u, dt), y)
+
+    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
+        """Filter a recording: y (..., T, m), u (..., T, p) with u[k] held from sample k to k + 1; NaN is missing.
+
+        Args:
+            y: samples.
+            u: inputs, the operating one throughout if None.
+            prior: belief at the first sample, from `init`; by default the one without arguments.
+
+        Raises:
+            ShapeError: y or u has the wrong shape.
+            ParameterError: the recording is NaN throughout.
+        """
+        return run(cast("LinearFilter | NonlinearFilter", self), y, u, prior)
