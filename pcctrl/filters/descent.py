@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose, positive, whole
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample
+from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
 from pcctrl.filters.sigma import Spread, predict_points
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
@@ -50,10 +50,13 @@ class NonlinearPCFilter(NonlinearFilter):
             less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
             more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples.
+        state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive.
+        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
+            a negative variance.
+        ShapeError: ``state_noise`` of another size.
         UnknownNameError: another kind of prediction.
     """
 
@@ -64,6 +67,7 @@ class NonlinearPCFilter(NonlinearFilter):
     prediction: Literal["jacobian", "sigma"] = "jacobian"
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    state_noise: Array | float = 0.0
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
@@ -72,6 +76,7 @@ class NonlinearPCFilter(NonlinearFilter):
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
