@@ -9,7 +9,19 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import arm, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
+from pcctrl.scripts.benchmarks import (
+    arm,
+    cheetah,
+    cruise,
+    flight,
+    limits,
+    loops,
+    pendulum,
+    presets,
+    shocks,
+    speed,
+    swingup,
+)
 
 __all__ = ["Bench"]
 
@@ -19,6 +31,7 @@ BENCHMARKS = {
     "shocks": shocks.run,
     "presets": presets.run,
     "arm": arm.run,
+    "cheetah": cheetah.run,
     "cruise": cruise.run,
     "flight": flight.run,
     "pendulum": pendulum.run,
@@ -38,12 +51,13 @@ class Bench:
     peers (two minutes). cruise: the published PID as active inference, and one that learns within bounds (seconds).
     flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning).
+    cheetah: a running HalfCheetah from encoders and an IMU, 20 seeds (minutes of tuning).
     speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
     from hanging by planning, 100 seeds (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, arm, cruise, flight, pendulum, speed or swingup."""
+    """limits, loops, shocks, presets, arm, cheetah, cruise, flight, pendulum, speed or swingup."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""

@@ -105,9 +105,13 @@ class NonlinearPCFilter(NonlinearFilter):
             # δᵀF''δ, and minus the slope of F along δ.
             decrement = (to * to_a).sum(axis=-1) + ((C @ to[..., None])[..., 0] ** 2 / R).sum(axis=-1)
             left = ~(decrement <= self.tolerance**2)
+            promised = error - (C @ to[..., None])[..., 0]
             part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
             a, way = a + part * to_a, way + part * to
             mean = joint.integrate(belief.mean, way)
+            # Where the sensors read there what their linearisation promised, another step would not go far either.
+            straight = ((error - promised) ** 2 / R).sum(axis=-1) <= self.tolerance**2
+            left = left & ~straight
             # One that no step improves has come as far as it can.
             moving = moving & left & (part[..., 0] > 0.0)
             if iterations == self.iterations or not moving.any():

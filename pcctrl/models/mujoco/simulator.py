@@ -163,9 +163,9 @@ class Simulator:
     def push(self, w: Array) -> None:
         """Apply the forces w (q,)."""
         if self._forced[0]:
-            self._forces[0][:] = w.dot(self.general)
+            np.dot(w, self.general, out=self._forces[0])
         if self._forced[1]:
-            self._forces[1][:] = w.dot(self.cartesian)
+            np.dot(w, self.cartesian, out=self._forces[1])
 
     def _batch(self, x: Array, u: Array, w: Array) -> tuple[Any, dict[str, Array]]:
         size = len(x)
