@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array, choose, positive, whole
+from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
 from pcctrl.filters.sigma import Spread, predict_points
@@ -51,11 +51,13 @@ class NonlinearPCFilter(NonlinearFilter):
             more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples.
         state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
+        straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
+            of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
         ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
-            a negative variance.
+            a negative variance or straightness.
         ShapeError: ``state_noise`` of another size.
         UnknownNameError: another kind of prediction.
     """
@@ -68,10 +70,12 @@ class NonlinearPCFilter(NonlinearFilter):
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
     state_noise: Array | float = 0.0
+    straightness: float = 0.0
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
         positive("tolerance", self.tolerance)
+        non_negative("straightness", self.straightness)
         choose("prediction", self.prediction, ("jacobian", "sigma"))
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
@@ -109,9 +113,9 @@ class NonlinearPCFilter(NonlinearFilter):
             part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
             a, way = a + part * to_a, way + part * to
             mean = joint.integrate(belief.mean, way)
-            # Where the sensors read there what their linearisation promised, another step would not go far either.
-            straight = ((error - promised) ** 2 / R).sum(axis=-1) <= self.tolerance**2
-            left = left & ~straight
+            if self.straightness:
+                # Then a step by the same derivatives is no longer than that, and others would hardly differ.
+                left = left & ~(((error - promised) ** 2 / R).sum(axis=-1) <= self.straightness**2)
             # One that no step improves has come as far as it can.
             moving = moving & left & (part[..., 0] > 0.0)
             if iterations == self.iterations or not moving.any():

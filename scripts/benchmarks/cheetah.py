@@ -44,10 +44,14 @@ SCAN, EVALUATIONS = 32, 12
 WRONG = Mismatch(friction=1.3, mass=1.1, bodies=["torso"])
 # An impact is not an outlier of three samples: the accelerometer is doubted for as long as a foot stands.
 RULE: dict[str, Any] = {"outlier_threshold": 12.0, "outlier_patience": 12}
+# Descent ends within a twentieth of a standard deviation, and with the first step where the sensors keep their promise.
+DESCENT: dict[str, Any] = {**RULE, "tolerance": 0.05, "straightness": 0.05}
 FILTERS: dict[str, Callable[[MujocoModel, Array], Any]] = {
     "UKF": lambda model, noise: UnscentedKalmanFilter(model, 0, state_noise=noise),
-    "pc Jacobian": lambda model, noise: NonlinearPCFilter(model, 0, 6, 0.05, "jacobian", **RULE, state_noise=noise),
-    "pc sigma": lambda model, noise: NonlinearPCFilter(model, 0, 3, 0.05, "sigma", **RULE, state_noise=noise),
+    "pc Jacobian": lambda model, noise: NonlinearPCFilter(
+        model, 0, 6, prediction="jacobian", **DESCENT, state_noise=noise
+    ),
+    "pc sigma": lambda model, noise: NonlinearPCFilter(model, 0, 3, prediction="sigma", **DESCENT, state_noise=noise),
     "UKF, rule": lambda model, noise: UnscentedKalmanFilter(model, 0, **RULE, state_noise=noise),
     "pc once": lambda model, noise: NonlinearPCFilter(model, 0, 1, state_noise=noise),
     "EKF white": lambda model, noise: ExtendedKalmanFilter(model, None, state_noise=noise),
@@ -254,7 +258,7 @@ def report(console: Console, rows: Sequence[CheetahRow], spent: dict[str, float]
         "of the torso with pitch; seeds to: the worst seed's ratio. Lag 0. "
         f"Tuned alike on {TUNING.seeds} other seeds of {TUNING.samples} samples: {SCAN} points of a scan, then "
         f"Nelder-Mead, {EVALUATIONS} scores from the best, twice; leg odometry with eight times as many. "
-        "process, accel. R: factors on what was told; place, speed, rate: variances added a sample; scan: median score. "
+        "process, accel. R: factors on what was told; place, speed, rate: variances added a sample; scan: its median. "
         f"UKF: its points go one by one through the model{batched}. pc: six steps of descent at most with Jacobians, "
         "three with sigma points, to 0.05 std; a sensor surprised by 12 variances is doubted for up to 12 samples, as "
         "by UKF, rule. pc once: one step, no rule. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import mujoco
@@ -24,6 +25,7 @@ class _Leg(NamedTuple):
     radius: float
 
 
+@cache
 def _leg(name: str) -> _Leg:
     model, rotation = plant(), np.zeros(9)
     foot = model.geom(f"{name}foot")
