@@ -45,10 +45,10 @@ class ModelEnv(gym.Env[Array, Array]):
 
     Observations are the exact readings of its sensors; wrap in `Sensors` for real ones. The reward is −(xᵀWx + uᵀρu) of
     the state in which the action was taken, x from the goal and u from the operating point. ``info`` has the true
-    ``state``, the ``cost``, the mean ``disturbance`` (q,) over the step and whether the plant ``failed``: out of bounds,
-    or physics that broke down, whose last sound state is then the last. Without a scene the goal is the operating
-    point, and a start is drawn from the model's prior, or a linear model's stationary distribution, or with standard
-    deviations of 0.1; with one ``info`` has the ``goal`` (n,).
+    ``state``, the ``cost``, the mean ``disturbance`` (q,) over the step, and whether the plant ``failed``: out of
+    bounds, or physics that broke down, whose last sound state is then the last. Without a scene the goal is the
+    operating point, and a start is drawn from the model's prior, or a linear model's stationary distribution, or with
+    standard deviations of 0.1; with one, ``info`` has the ``goal`` (n,).
 
     Args:
         model: plant and noise; sensor noise and a ``delay`` are for `Sensors`.
