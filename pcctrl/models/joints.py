@@ -20,9 +20,9 @@ __all__ = ["free_joints"]
 def free_joints(
     model: GenerativeModel, mechanics: Mechanics | None, disturbance: ArrayLike | None = None
 ) -> LinearModel:
-    r"""Return the joints as double integrators, :math:`\\ddot q = a + d + M_0^{-1}w`, driven by accelerations a.
+    r"""Return the joints as double integrators, :math:`\ddot q = a + d + M_0^{-1}w`, driven by accelerations a.
 
-    An input u makes them with :math:`a = M(q)^{-1}(u - C\\dot q - g - D\\dot q)`, which a filter works out at its estimate;
+    An input u makes them with :math:`a = M(q)^{-1}(u - C\dot q - g - D\dot q)`, which a filter works out at its estimate;
     torques w that disturb the joints push them by the mass matrix M₀ at the start.
 
     Args:
