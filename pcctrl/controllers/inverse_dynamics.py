@@ -126,9 +126,9 @@ class InverseDynamics:
     The law sees the error, as a belief about joints that should be at rest where they started. With
     `ExpectedFreeEnergy` this is active inference on the arm: the goal is a prior over the coming states, and a prior of
     precision ρ over inputs is about what the goal itself takes, so that in the error the expected free energy is
-    :math:`\tfrac12\sum e^\top\Pi e + v^\top M\rho M v` plus an ambiguity that does not depend on u. Taking out the inverse
-    dynamics leaves double integrators, whose minimiser are the gains of the linear-quadratic regulator, on the error
-    and on the forecast ŵ and d of what pushes the joints. With `ReflexArc` it is the reflex arc of several joints, with
+    :math:`\tfrac12\sum e^\top\Pi e + v^\top M\rho M v` plus an ambiguity that does not depend on u. Taking out the
+    inverse dynamics leaves double integrators, whose minimiser are the gains of the linear-quadratic regulator, on the
+    error and on the forecast ŵ and d of what pushes the joints. With `ReflexArc` it is the reflex arc of several joints, with
     :math:`\partial\ddot y/\partial u = M^{-1}`.
 
     Args:
@@ -169,15 +169,14 @@ class InverseDynamics:
         Raises:
             ShapeError: a belief that the law cannot read, or a goal of another size.
         """
-        n, nv = 2 * self.mechanics.degrees, self.mechanics.degrees
+        n = 2 * self.mechanics.degrees
         check_belief(belief, n)
         origin = np.asarray(self.rest)
         now = reference(goal, origin, self.dt)
         M, rest = self.mechanics.terms(belief.state)
         away = belief.state - now.state + origin
-        mean = np.concatenate(
-            [away, np.broadcast_to(belief.mean[..., n:], (*away.shape[:-1], belief.mean.shape[-1] - n))], -1
-        )
+        others = belief.mean[..., n:]
+        mean = np.concatenate([away, np.broadcast_to(others, (*away.shape[:-1], others.shape[-1]))], axis=-1)
         memory, drawn, info = self.inner.act(state, replace(belief, mean=mean))
         unlimited = (M @ (now.acceleration + drawn)[..., None])[..., 0] + rest
         forecast = (M @ info.forecast[..., None])[..., 0]

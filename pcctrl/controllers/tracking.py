@@ -39,7 +39,7 @@ def reference(goal: Goal, rest: Array, dt: float) -> Reference:
     nv = len(rest) // 2
     now = states[..., 0, :]
     if states.shape[-2] == 1:
-        return Reference(now[..., :nv], now[..., nv:], np.zeros(now.shape[:-1] + (nv,)))
+        return Reference(now[..., :nv], now[..., nv:], np.zeros((*now.shape[:-1], nv)))
     return Reference(now[..., :nv], now[..., nv:], (states[..., 1, nv:] - now[..., nv:]) / dt)
 
 

@@ -22,8 +22,8 @@ def free_joints(
 ) -> LinearModel:
     r"""Return the joints as double integrators, :math:`\ddot q = a + d + M_0^{-1}w`, driven by accelerations a.
 
-    An input u makes them with :math:`a = M(q)^{-1}(u - C\dot q - g - D\dot q)`, which a filter works out at its estimate;
-    torques w that disturb the joints push them by the mass matrix M₀ at the start.
+    An input u makes them with :math:`a = M(q)^{-1}(u - C\dot q - g - D\dot q)`, which a filter works out at its
+    estimate; torques w that disturb the joints push them by the mass matrix M₀ at the start.
 
     Args:
         model: with nv positions and their rates for states, and sensors that are linear in them.
