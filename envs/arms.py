@@ -164,7 +164,8 @@ class ArmEnv(MujocoEnv):
             prior=np.eye(2 * nv) * self.start_std**2,
             wrong=self.mismatch,
         )
-        return Task(model, np.diag(self._weights), np.eye(nv) * self.action_weight, low.copy(), high.copy())
+        weight, action_weight = np.diag(self._weights), np.eye(nv) * self.action_weight
+        return Task(model, weight, action_weight, low.copy(), high.copy(), self.horizon, tracks=True)
 
     def _needed(self, state: Array, acceleration: Array) -> Array:
         """Return the torques (nv,) that give the arm as built an acceleration."""
