@@ -14,7 +14,7 @@ from plants import smooth_cart_pole, smooth_msd, white_msd
 
 import pcctrl.envs  # noqa: F401
 from pcctrl import agents
-from pcctrl.agents import Agent, Card
+from pcctrl.agents import Agent, Card, linear
 from pcctrl.controllers import LQR, PID, ActiveInferencePID, ControlInfo, Controller, ExpectedFreeEnergy, ReflexArc
 from pcctrl.errors import ModelError, ParameterError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
