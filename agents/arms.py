@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 # Poles of the errors in rad/s, and the rate of the random walk of what pushes the joints, rad/s² per √s.
-_BANDWIDTH, _RATE = 40.0, 30.0
+_BANDWIDTH, _RATE = 40.0, 5.0
 # The same for a filter that is told no inputs.
 _BLIND = 500.0
 # Of generalised coordinates: higher ones cost more time than they save error at 1 kHz.
@@ -209,7 +209,7 @@ def slotine_li(
     """
     arm = _Arm(task, loads)
     names = arm.mechanics.parameters
-    # By kind: rates, and the most of it, of a payload in kg, all masses, viscous (N·m·s/rad) and Coulomb friction (N·m).
+    # By kind: rates, and the most, of a payload in kg, all masses, viscous (N·m·s/rad) and Coulomb friction (N·m).
     kinds = {"load": (30.0, 5.0), "scale": (1.0, 1.0), "viscous": (10.0, 10.0), "coulomb": (10.0, 5.0)}
     rates, high = np.array([kinds[name.partition(":")[0]] for name in names]).T
     low = np.where([name == "scale" for name in names], -0.5, 0.0)

@@ -303,4 +303,4 @@ class Arm7Env(ArmEnv):
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))

@@ -40,9 +40,9 @@ class SlotineLi:
               u = M\ddot q_r + C\dot q_r + g + D\dot q_r + Y\hat\theta - \omega M s,\qquad
               \dot{\hat\theta} = -\Gamma Y^\top s - \sigma\hat\theta
 
-    Without a leak :math:`\tfrac12 s^\top Ms + \tfrac12|\hat\theta - \theta|^2_{\Gamma^{-1}}` never grows: the error goes
-    to 0 whatever θ does, and θ to the truth where the motion excites it. Parameters are kept within bounds, and stand
-    still while a torque is at its limit. With all θ known the error has its poles at −ω, as in `ComputedTorque`.
+    Without a leak :math:`\tfrac12 s^\top Ms + \tfrac12|\hat\theta - \theta|^2_{\Gamma^{-1}}` never grows: the error
+    goes to 0 whatever θ does, and θ to the truth where the motion excites it. Parameters are kept within bounds, and
+    stand still while a torque is at its limit. With all θ known the error has its poles at −ω, as in `ComputedTorque`.
     Source: Slotine & Li 1987; the leak of Ioannou & Kokotović 1984.
 
     Args:
@@ -137,13 +137,13 @@ class Gains(NamedTuple):
 class ModelReferenceAdaptive:
     r"""Model-reference adaptive control, joint by joint, without the equations of the arm.
 
-    .. math:: u = \bar u + \bar M\bigl(f + k_0 e + k_1\dot e + k_2(q_d - \bar q) + k_3\dot q_d + k_4\ddot q_d\bigr),\qquad
-              \epsilon = p_2 e + p_3\dot e
+    .. math:: u = \bar u + \bar M\bigl(f + k_0 e + k_1\dot e + k_2(q_d - \bar q) + k_3\dot q_d + k_4\ddot q_d\bigr),
+              \quad \epsilon = p_2 e + p_3\dot e
 
-    Each of the gains, of f with the signal φ = 1 as well, is :math:`\bar k + \beta\epsilon\phi + \int(\alpha\epsilon\phi -
-    \sigma(k - \bar k))`. It is the structure of PUBLISHED §2 with the goal for a reference model, sums that are × dt,
-    memories of their own, feedforward of the goal's motion, and a leak. The error is to behave as
-    :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an acceleration: twice ω² what solves its
+    Each of the gains, of f with the signal φ = 1 as well, is :math:`\bar k + \beta\epsilon\phi +
+    \int(\alpha\epsilon\phi - \sigma(k - \bar k))`. It is the structure of PUBLISHED §2 with the goal for a reference
+    model, sums that are × dt, memories of their own, feedforward of the goal's motion, and a leak. The error is to
+    behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an acceleration: twice ω² what solves its
     Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2 and Q = I, which at another ω would weigh
     rates as if they had no unit.) Source: Seraji 1989; Pezzato, Ferrari & Hernández Corbato 2020.
 

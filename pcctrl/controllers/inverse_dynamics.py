@@ -128,8 +128,8 @@ class InverseDynamics:
     precision ρ over inputs is about what the goal itself takes, so that in the error the expected free energy is
     :math:`\tfrac12\sum e^\top\Pi e + v^\top M\rho M v` plus an ambiguity that does not depend on u. Taking out the
     inverse dynamics leaves double integrators, whose minimiser are the gains of the linear-quadratic regulator, on the
-    error and on the forecast ŵ and d of what pushes the joints. With `ReflexArc` it is the reflex arc of several joints, with
-    :math:`\partial\ddot y/\partial u = M^{-1}`.
+    error and on the forecast ŵ and d of what pushes the joints. With `ReflexArc` it is the reflex arc of several
+    joints, with :math:`\partial\ddot y/\partial u = M^{-1}`.
 
     Args:
         mechanics: of the plant.

@@ -31,7 +31,8 @@ class UnbiasedInference:
     The belief μ is a filter's that is not told the goal, so it is not drawn to it. The published law, with precisions
     for gains; its sum is × dt and clamped on both sides, gravity is the model's (a robot of this kind compensates its
     own), and the precisions place the poles of the error at −ω: :math:`\Pi_0 = 3\omega^2, \Pi_1 = 3\omega, \Pi_I =
-    \omega^3`. How inertia changes, Coriolis terms and the goal's acceleration are left to the integral. Source: Baioumy, Pezzato, Ferrari & Hawes 2022.
+    \omega^3`. How inertia changes, Coriolis terms and the goal's acceleration are left to the integral.
+    Source: Baioumy, Pezzato, Ferrari & Hawes 2022.
 
     Args:
         mechanics: of the plant, whose gravity is read.
