@@ -143,9 +143,9 @@ class ModelReferenceAdaptive:
     Each of the gains, of f with the signal φ = 1 as well, is :math:`\bar k + \beta\epsilon\phi +
     \int(\alpha\epsilon\phi - \sigma(k - \bar k))`. It is the structure of PUBLISHED §2 with the goal for a reference
     model, sums that are × dt, memories of their own, feedforward of the goal's motion, and a leak. The error is to
-    behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an acceleration: twice ω² what solves its
-    Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2 and Q = I, which at another ω would weigh
-    rates as if they had no unit.) Source: Seraji 1989; Pezzato, Ferrari & Hernández Corbato 2020.
+    behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an acceleration: 2ω² times what
+    solves its Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2 and Q = I, which at another ω
+    would weigh rates as if they had no unit.) Source: Seraji 1989; Pezzato, Ferrari & Hernández Corbato 2020.
 
     Args:
         inertia: M̄ in kg·m², (nv, nv) or its diagonal (nv,): about what the joints have.
