@@ -23,20 +23,20 @@ class Preset(NamedTuple):
     Args:
         linear: for a linear model.
         nonlinear: for any other.
-        tracking: for a task that `tracks`, before these.
+        arm: where joints with one motor each are to follow a motion; None for the nonlinear one.
     """
 
     linear: Callable[[Task], Agent] | None = None
     nonlinear: Callable[[Task], Agent] | None = None
-    tracking: Callable[[Task], Agent] | None = None
+    arm: Callable[[Task], Agent] | None = None
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "aif": Preset(linear.aif, planning.aif, arms.aif),
         "aif-reflex": Preset(linear.aif_reflex, None, arms.aif_reflex),
-        "aif-unbiased": Preset(None, None, arms.aif_unbiased),
         "aif-pid": Preset(linear.aif_pid),
+        "aif-unbiased": Preset(None, None, arms.aif_unbiased),
         "lqg": Preset(linear.lqg, planning.lqg, arms.lqg),
         "lqg-tuned": Preset(linear.lqg_tuned),
         "lqg-integral": Preset(linear.lqg_integral, None, arms.lqg_integral),
@@ -58,14 +58,24 @@ def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
     """
     preset = PRESETS[choose("agent", name, PRESETS)]
     task = env if isinstance(env, Task) else task_of(env)
-    kind = "tracking" if task.tracks else "linear" if isinstance(task.model, LinearModel) else "nonlinear"
-    build = getattr(preset, kind)
+    kind = _kind(task)
+    build = _chosen(preset, kind)
     if build is None:
-        fit = ", ".join(other for other, known in PRESETS.items() if getattr(known, kind) is not None)
-        raise ModelError(
-            name="agent", expected=f"one for a {kind} {'task' if task.tracks else 'model'}: {fit}", received=name
-        )
-    return build(task)  # type: ignore[no-any-return]
+        fit = ", ".join(other for other, known in PRESETS.items() if _chosen(known, kind) is not None)
+        raise ModelError(name="agent", expected=f"one for this task, of kind {kind}: {fit}", received=name)
+    return build(task)
+
+
+def _kind(task: Task) -> str:
+    if isinstance(task.model, LinearModel):
+        return "linear"
+    return "arm" if task.tracks else "nonlinear"
+
+
+def _chosen(preset: Preset, kind: str) -> Callable[[Task], Agent] | None:
+    if kind == "linear":
+        return preset.linear
+    return preset.arm if kind == "arm" and preset.arm is not None else preset.nonlinear
 
 
 def task_of(env: gym.Env[Any, Any]) -> Task:
@@ -94,9 +104,7 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
 
 def describe(name: str) -> str:
     """Return one line on the preset ``name``."""
-    builders = PRESETS[choose("agent", name, PRESETS)]
-    kinds = ("", "Nonlinear: ", "Tracking: ")
-    lines = [
-        kind + (build.__doc__ or "").partition("\n")[0] for kind, build in zip(kinds, builders, strict=True) if build
-    ]
+    preset = PRESETS[choose("agent", name, PRESETS)]
+    said = zip(("", "Nonlinear: ", "Arms: "), preset, strict=True)
+    lines = [kind + (build.__doc__ or "").partition("\n")[0] for kind, build in said if build is not None]
     return " ".join(lines)

@@ -15,7 +15,7 @@ from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
 from pcctrl.models import Mismatch, Task
 
-NAMES = [name for name, preset in agents.PRESETS.items() if preset.tracking]
+NAMES = [name for name, preset in agents.PRESETS.items() if preset.arm]
 # How far each may be from its reference, mrad rms, in the arm of Arm2-v0 as it is: friction unknown, noises told.
 MOST = {"aif-unbiased": 8.0, "mrac": 12.0, "lqg": 4.0}
 
@@ -85,9 +85,9 @@ def test_a_rollout_records_the_arm() -> None:
 def test_tasks_of_other_kinds() -> None:
     with pytest.raises(ModelError, match="aif-unbiased"):
         agents.make("pid", make_arm(Arm2Env))
-    with pytest.raises(ModelError, match="linear model"):
+    with pytest.raises(ModelError, match="kind linear"):
         agents.make("mrac", gym.make("pcctrl/CartPole-v0"))
     with pytest.raises(ModelError):
         arms.aif(task_of(gym.make("pcctrl/CartPole-v0")))
-    assert "Tracking: " in agents.describe("aif")
-    assert agents.describe("mrac").startswith("Tracking: ")
+    assert "Arms: " in agents.describe("aif")
+    assert agents.describe("mrac").startswith("Arms: ")
