@@ -82,6 +82,24 @@ def test_a_rollout_records_the_arm() -> None:
     assert np.sqrt(np.mean(np.square(episode.estimate - episode.state)[60:, :7])) < 1e-4
 
 
+@pytest.mark.parametrize("name", ["lqg", "aif-reflex", "slotine-li"])
+def test_episodes_of_a_batch_may_begin_apart(name: str) -> None:
+    """Stable-Baselines3's way: each robot is as if it were alone."""
+    task = task_of(make_arm(Arm2Env))
+    agent = agents.make(name, task)
+    rng = np.random.default_rng(0)
+    y = task.model.start[2] + 1e-3 * rng.standard_normal((70, 2, 4))
+    state, batch = None, []
+    for k in range(70):
+        u, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 10)]))
+        batch.append(u)
+    for robot, begin in ((0, 0), (1, 10)):
+        state = None
+        for k in range(begin, 70):
+            u, state = agent.predict(y[k, robot], state)
+            np.testing.assert_allclose(batch[k][robot], u, rtol=1e-6, atol=1e-6)
+
+
 def test_tasks_of_other_kinds() -> None:
     with pytest.raises(ModelError, match="aif-unbiased"):
         agents.make("pid", make_arm(Arm2Env))

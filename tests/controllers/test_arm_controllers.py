@@ -86,7 +86,7 @@ def through(inner: Any) -> InverseDynamics:
     return InverseDynamics(MECHANICS, inner, **COMMON)
 
 
-ALL = {
+ALL: dict[str, Any] = {
     "computed torque": computed(),
     "with an integral": computed(integral=True),
     "Slotine-Li": slotine(),
@@ -178,7 +178,8 @@ def test_integrals_hold_against_a_torque_and_their_clamps_do_not() -> None:
 def test_a_known_disturbance_is_cancelled_in_either_unit() -> None:
     torque = np.array([8.0, -4.0])
     d = np.linalg.solve(INERTIA, torque)
-    for controller in (computed, scheduled):
+    laws: tuple[Any, ...] = (computed, scheduled)
+    for controller in laws:
         plain = controller().act(controller().init(), believe(REST))[1]
         for told, accelerates in ((torque, False), (d, True)):
             law = controller(disturbance=Disturbance(4, accelerates))

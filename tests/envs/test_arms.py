@@ -12,9 +12,10 @@ from gymnasium.utils.env_checker import check_env
 
 from pcctrl.arrays import Array
 from pcctrl.envs import ARMS, Arm2Env, Arm7Env, ArmEnv, Payload, make_arm
+from pcctrl.envs.friction import rubbing
 from pcctrl.envs.trajectories import Limits, Moves, Sinusoids, rest
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError, UnknownNameError
-from pcctrl.models import Mismatch, MujocoMechanics
+from pcctrl.models import Mismatch, MujocoMechanics, MujocoModel
 from pcctrl.noise import White
 from pcctrl.scripts.benchmarks.two_joint import acceleration, gravity
 
@@ -30,6 +31,12 @@ CENTRES = [
     (0.0601, -0.0141, -0.0105),
     (0.0105, -0.00425, 0.0616),
 ]
+
+
+def mechanics_of(env: ArmEnv) -> MujocoMechanics:
+    model = env.task([White(std=1e-3)] * len(env.reading_std)).model
+    assert isinstance(model, MujocoModel)
+    return MujocoMechanics(model)
 
 
 def frames(q: Array) -> list[Array]:
@@ -82,7 +89,7 @@ def test_gravity_is_that_of_the_published_masses() -> None:
         parts = [m * (T @ [*c, 1.0])[2] for m, T, c in zip(MASSES, links, CENTRES, strict=True)]
         return float(9.81 * (sum(parts) + 0.73 * hand[2]))
 
-    mechanics = MujocoMechanics(Arm7Env().task([White(std=1e-3)] * 14).model)
+    mechanics = mechanics_of(Arm7Env())
     q, step = np.array(Arm7Env.home) + 0.3, 1e-5
     slope = [(energy(q + step * e) - energy(q - step * e)) / (2 * step) for e in np.eye(7)]
     np.testing.assert_allclose(mechanics.bias(np.concatenate([q, np.zeros(7)])), slope, atol=1e-6)
@@ -97,7 +104,7 @@ def test_limits_are_the_published_ones() -> None:
 
 def test_arm2_moves_as_the_closed_form() -> None:
     """PUBLISHED §1, but for a damping of 1 in place of about 100 N·m·s/rad."""
-    mechanics, rng = MujocoMechanics(Arm2Env().task([White(std=1e-3)] * 4).model), np.random.default_rng(1)
+    mechanics, rng = mechanics_of(Arm2Env()), np.random.default_rng(1)
     for _ in range(5):
         q, rate, torque = rng.uniform(-2, 2, (3, 2))
         M, others = mechanics.terms(np.concatenate([q, rate]))
@@ -152,15 +159,14 @@ def test_the_needed_torque_keeps_an_undisturbed_arm_on_its_way() -> None:
 
 def test_friction_is_the_published_law() -> None:
     """It is 0 at rest, and its two ends differ by φ₁."""
+    constants = np.array(Arm7Env.friction)
     for law in ("published", "coulomb"):
-        env = Arm7Env(friction=law)  # type: ignore[arg-type]
-        fast, back = env._rubbing(np.full(7, 100.0)), env._rubbing(np.full(7, -100.0))
-        np.testing.assert_allclose(fast - back, env.friction[0], rtol=1e-9)
-        np.testing.assert_allclose(env._rubbing(np.zeros(7)), 0.0, atol=1e-12)
-    level, slope, shift = np.array(env.friction)[:, 3]
-    env = Arm7Env()
+        fast, back = (rubbing(law, constants, np.full(7, rate)) for rate in (100.0, -100.0))
+        np.testing.assert_allclose(fast - back, constants[0], rtol=1e-9)
+        np.testing.assert_allclose(rubbing(law, constants, np.zeros(7)), 0.0, atol=1e-12)
+    level, slope, shift = constants[:, 3]
     by_hand = level / (1 + np.exp(-slope * (0.2 + shift))) - level / (1 + np.exp(-slope * shift))
-    np.testing.assert_allclose(env._rubbing(np.full(7, 0.2))[3], by_hand)
+    np.testing.assert_allclose(rubbing("published", constants, np.full(7, 0.2))[3], by_hand)
 
 
 def test_holding_feels_a_push_for_a_second() -> None:
@@ -170,18 +176,16 @@ def test_holding_feels_a_push_for_a_second() -> None:
     felt = []
     for _ in range(2100):
         env.step(env._effort[env._now - env._first])
-        felt.append(np.linalg.norm(env.data.xfrc_applied[env._tip]))
+        felt.append(float(np.linalg.norm(env.data.xfrc_applied[env._tip])))
         env.data.qpos[:], env.data.qvel[:] = env.home, 0.0
     assert sorted(set(np.round(felt, 6))) == [0.0, 50.0]
     assert abs(sum(f > 0 for f in felt) - 1000) <= 1
 
 
 def test_the_told_model_is_wrong_as_asked() -> None:
-    right, wrong = (
-        Arm7Env(mismatch=m).task([White(std=1e-3)] * 14).model for m in (None, Mismatch(mass=0.7, inertia=0.7))
-    )
+    right = Arm7Env().task([White(std=1e-3)] * 14).model
     x = right.start[0]
-    a, b = (MujocoMechanics(m).bias(x) for m in (right, wrong))
+    a, b = (mechanics_of(Arm7Env(mismatch=m)).bias(x) for m in (None, Mismatch(mass=0.7, inertia=0.7)))
     np.testing.assert_allclose(b, 0.7 * a)
     np.testing.assert_allclose(a, right.start[1])
     assert right.readout(x).shape == (14,)

@@ -99,7 +99,7 @@ def test_batches_pickles_and_what_is_not_finite() -> None:
         ({"friction": ("sticky",)}, UnknownNameError),
         ({"creep": 0.0}, ParameterError),
         ({"model": replace(MODEL, inputs=("torque2", "torque1"), ctrl=None)}, ModelError),
-        ({"model": replace(MODEL, inputs=MODEL.inputs[::-1])}, ModelError),
+        ({"model": replace(MODEL, inputs=list(MODEL.inputs or ())[::-1])}, ModelError),
     ],
 )
 def test_bad_arguments(options: dict[str, object], error: type[PcctrlError]) -> None:
