@@ -42,8 +42,8 @@ __all__ = [
 
 # Poles of the errors in rad/s, and the rate of the random walk of what pushes the joints, rad/s² per √s.
 _BANDWIDTH, _RATE = 40.0, 5.0
-# The same for a filter that is told no inputs.
-_BLIND = 500.0
+# The same where nothing is told of the inputs or little of the inertia: both cost bandwidth.
+_SLOW, _BLIND = 30.0, 200.0
 # Of generalised coordinates: higher ones cost more time than they save error at 1 kHz.
 _ORDER = 1
 _COLOUR, _WHITE = "model and noise told, with its colour", "model and noise variances told, taken for white"
@@ -142,7 +142,7 @@ def aif_reflex(task: Task, bandwidth: float = _BANDWIDTH, speed: float = 1000.0,
     )
 
 
-def aif_unbiased(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND) -> Agent:
+def aif_unbiased(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND) -> Agent:
     """Unbiased active inference as published, a PID of a fast belief, with the model's gravity and inertia at home.
 
     Args:
@@ -158,7 +158,7 @@ def aif_unbiased(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND
     return arm.agent(_blind(arm, rate), law, _WHITE)
 
 
-def mrac(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND, leak: float = 0.0) -> Agent:
+def mrac(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND, leak: float = 1.0) -> Agent:
     """Model-reference adaptive control, told only the inertia and the torques at home.
 
     Args:

@@ -140,12 +140,13 @@ class ModelReferenceAdaptive:
     .. math:: u = \bar u + \bar M\bigl(f + k_0 e + k_1\dot e + k_2(q_d - \bar q) + k_3\dot q_d + k_4\ddot q_d\bigr),
               \quad \epsilon = p_2 e + p_3\dot e
 
-    Each of the gains, of f with the signal φ = 1 as well, is :math:`\bar k + \beta\epsilon\phi +
-    \int(\alpha\epsilon\phi - \sigma(k - \bar k))`. It is the structure of PUBLISHED §2 with the goal for a reference
-    model, sums that are × dt, memories of their own, feedforward of the goal's motion, and a leak. The error is to
-    behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an acceleration: 2ω² times what
-    solves its Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2 and Q = I, which at another ω
-    would weigh rates as if they had no unit.) Source: Seraji 1989; Pezzato, Ferrari & Hernández Corbato 2020.
+    Each of the gains is :math:`\bar k + \beta\epsilon\phi + \int(\alpha\epsilon\phi - \sigma(k - \bar k))`, where φ is
+    its signal over 1 and the squares of all five; and so is f, with φ = 1 and no leak. It is the structure of PUBLISHED
+    §2 with the goal for a reference model, sums that are × dt, memories of their own, feedforward of the goal's motion,
+    and a leak. The error is to behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an
+    acceleration: 2ω² times what solves its Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2
+    and Q = I, which at another ω would weigh rates as if they had no unit.)
+    Source: Seraji 1989; Pezzato, Ferrari & Hernández Corbato 2020.
 
     Args:
         inertia: M̄ in kg·m², (nv, nv) or its diagonal (nv,): about what the joints have.
@@ -194,6 +195,11 @@ class ModelReferenceAdaptive:
         w = self.bandwidth
         return np.array([0.0, w**2, 2.0 * w, 0.0, 0.0, 1.0])
 
+    @cached_property
+    def _leaks(self) -> Array:
+        """Leaks (6,): f has none, which would be an offset."""
+        return np.array([0.0, *np.full(5, self.leak)])
+
     def init(self, batch: tuple[int, ...] = ()) -> Gains:
         """Return what has been learned at the start: nothing."""
         return Gains(np.zeros((*batch, np.shape(self.bias)[0], 6)))
@@ -219,9 +225,10 @@ class ModelReferenceAdaptive:
         for i, part in enumerate(parts):
             signals[..., i] = part
         drive = (w**2 * error + w * moving)[..., None] * signals
+        drive[..., 1:] /= 1.0 + (signals[..., 1:] ** 2).sum(axis=-1, keepdims=True)
         drawn = ((self._first + state.learned + self.jump * drive) * signals).sum(axis=-1)
         unlimited = np.asarray(self.bias) + drawn @ np.asarray(self.inertia)
         u = limited(unlimited, *self.limits)  # type: ignore[misc]
-        learned = state.learned + self.dt * (self.rate * drive - self.leak * state.learned)
+        learned = state.learned + self.dt * (self.rate * drive - self._leaks * state.learned)
         free = (u == unlimited).all(axis=-1)[..., None, None]
         return Gains(np.where(free, learned, state.learned)), u, ControlInfo(unlimited, np.zeros_like(u))
