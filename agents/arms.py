@@ -158,7 +158,7 @@ def aif_unbiased(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND) -> 
     return arm.agent(_blind(arm, rate), law, _WHITE)
 
 
-def mrac(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND, leak: float = 1.0) -> Agent:
+def mrac(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND, leak: float = 3.0) -> Agent:
     """Model-reference adaptive control, told only the inertia and the torques at home.
 
     Args:
