@@ -7,6 +7,7 @@ from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
 from pcctrl.controllers.reflex import ReflexArc, ReflexState
+from pcctrl.controllers.sampling import Policies, SamplingHorizon, SamplingInfo
 
 __all__ = [
     "LQR",
@@ -20,9 +21,12 @@ __all__ = [
     "Plan",
     "PlanInfo",
     "PlanStatus",
+    "Policies",
     "PrecisionState",
     "Preview",
     "RecedingHorizon",
     "ReflexArc",
     "ReflexState",
+    "SamplingHorizon",
+    "SamplingInfo",
 ]

@@ -180,15 +180,7 @@ class RecedingHorizon:
         Raises:
             ShapeError: the belief does not have the states that are read, or the goal's size is off.
         """
-        start = self.model.start[0]
-        n = len(start)
-        foresight = self._exogenous(belief)
-        goals = wanted(start if goal is None else goal, n)
-        # Sample by sample to the end of the horizon, the last one held.
-        goals = goals[..., np.minimum(np.arange(self.horizon + 1), goals.shape[-2] - 1), :]
-        batch = np.broadcast_shapes(belief.mean.shape[:-1], goals.shape[:-2], state.goal.shape[:-1])
-        x, e = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (belief.state, foresight))
-        goals = np.broadcast_to(goals, (*batch, *goals.shape[-2:]))
+        x, e, goals, batch = self._asked(belief, goal, state.goal.shape[:-1])
         plans = [np.broadcast_to(a, (*batch, *a.shape[state.goal.ndim - 1 :])) for a in state]
         # What overflows is found in the cost.
         with np.errstate(all="ignore"):
@@ -203,6 +195,27 @@ class RecedingHorizon:
             np.array([len(s.costs) - 1 for s in solutions]).reshape(batch),
         )
         return ahead, _stack([s.course.inputs[0] for s in solutions], batch), info
+
+    def _asked(
+        self, belief: Belief, goal: Goal, batch: tuple[int, ...]
+    ) -> tuple[Array, Array, Array, tuple[int, ...]]:
+        """Return x (..., n), what foretells disturbances (..., k), goals (..., H + 1, n) to the end, and the batch."""
+        start, e = self.model.start[0], self._exogenous(belief)
+        goals = wanted(start if goal is None else goal, len(start))
+        # Sample by sample to the end of the horizon, the last one held.
+        goals = goals[..., np.minimum(np.arange(self.horizon + 1), goals.shape[-2] - 1), :]
+        batch = np.broadcast_shapes(belief.mean.shape[:-1], goals.shape[:-2], batch)
+        x, e = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (belief.state, e))
+        return x, e, np.broadcast_to(goals, (*batch, *goals.shape[-2:])), batch
+
+    def _foreseen(self, e: Array) -> dict[str, Array]:
+        """Return what e (..., k) foretells: ``w`` or ``push`` (..., H, ·), ``d`` (..., p), as far as there is any."""
+        if self._forecast is None:
+            return {}
+        k = self._forecast.shape[-1]
+        name = "push" if isinstance(self.model, LinearModel) else "w"
+        ahead = {name: (self._forecast @ e[..., None, :k, None])[..., 0]}
+        return ahead if e.shape[-1] == k else {**ahead, "d": e[..., k:]}
 
     def _exogenous(self, belief: Belief) -> Array:
         """Return the part of the belief (..., k) that foretells disturbances."""
@@ -232,14 +245,7 @@ class RecedingHorizon:
                 # From an unstable state rest leads far away, and the feedback that holds the goal may not.
                 states, inputs = np.broadcast_to(goals[-1], plan.states.shape), np.broadcast_to(rest, plan.inputs.shape)
                 courses.append(Course(states, inputs, np.broadcast_to(-L, plan.gains.shape), np.inf))
-        foreseen: dict[str, Array] = {}
-        if self._forecast is not None:
-            k = self._forecast.shape[-1]
-            linear = isinstance(self.model, LinearModel)
-            foreseen = {"push" if linear else "w": self._forecast @ e[:k]}
-            if len(e) > k:
-                foreseen["d"] = e[k:]
-        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, *self._limits, **foreseen)
+        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, *self._limits, **self._foreseen(e))
         u = limited(plan.inputs[0], *self._limits)
         held = courses[0]._replace(inputs=np.concatenate([u[None], plan.inputs[1:]]))
         solution = Solution(held, [np.inf], PlanStatus.DIVERGED, u, np.zeros_like(u))
