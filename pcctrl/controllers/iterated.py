@@ -59,8 +59,8 @@ class Problem:
         rho: ρ (p, p).
         terminal: S (n, n).
         rest: ū (p,).
-        low: (p,).
-        high: (p,).
+        low: (H, p) least inputs.
+        high: (H, p) greatest ones.
         w: (H, q) process noise that is foreseen, or None.
         d: (p,) input disturbance, or None.
         push: (H, n) moves after each sample that are foreseen, or None.
@@ -133,7 +133,7 @@ def walk(problem: Problem, plan: Course, changes: Array) -> Course:
     states[0] = x = problem.start
     for k, gain in enumerate(plan.gains):
         away = x - plan.states[k] if problem.flat else model.difference(x, plan.states[k])
-        inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low, problem.high)
+        inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low[k], problem.high[k])
         x = model.transition(x, u if d is None else u + d, None if w is None else w[k])
         states[k + 1] = x = x if push is None else model.integrate(x, push[k])
     away = model.difference(states, problem.goals)

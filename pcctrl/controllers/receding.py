@@ -84,6 +84,8 @@ class RecedingHorizon:
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, like Π; by default the Riccati solution of the linearisation at the last goal, or H Π
             where that cannot be stabilised.
+        reserve: part of the limits, as seen from the input at the start, that the plan leaves unused after its first
+            input: what disturbs it later can then be met.
         order: of the filter's generalised coordinates, whose belief [x; ŵ; d; …] then foretells the disturbances along
             the horizon; None to read x alone. (For a nonlinear model each is averaged over a sample.)
 
@@ -100,12 +102,15 @@ class RecedingHorizon:
     tolerance: float = 1e-6
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
+    reserve: float = 0.0
     order: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("horizon", "iterations", "first_iterations"):
             whole(name, getattr(self, name), 1)
         non_negative("tolerance", self.tolerance)
+        if not 0.0 <= self.reserve < 1.0:
+            raise ParameterError(name="reserve", expected="at least 0 and below 1", received=self.reserve)
         if self.limits is None:
             object.__setattr__(self, "limits", self.model.limits)
         _ = self._weights, self._limits, self._forecast
@@ -127,6 +132,14 @@ class RecedingHorizon:
     @cached_property
     def _limits(self) -> tuple[Array, Array]:
         return bounds(self.limits, len(self.model.start[1]))
+
+    @cached_property
+    def _box(self) -> tuple[Array, Array]:
+        """The limits along the horizon, (H, p) each."""
+        rest, part = self.model.start[1], np.full((self.horizon, 1), 1.0 - self.reserve)
+        part[0] = 1.0
+        low, high = (rest + part * (limit - rest) for limit in self._limits)
+        return low, high
 
     @cached_property
     def _flat(self) -> bool:
@@ -245,8 +258,10 @@ class RecedingHorizon:
                 # From an unstable state rest leads far away, and the feedback that holds the goal may not.
                 states, inputs = np.broadcast_to(goals[-1], plan.states.shape), np.broadcast_to(rest, plan.inputs.shape)
                 courses.append(Course(states, inputs, np.broadcast_to(-L, plan.gains.shape), np.inf))
-        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, *self._limits, **self._foreseen(e))
-        u = limited(plan.inputs[0], *self._limits)
+        low, high = self._box
+        foreseen = self._foreseen(e)
+        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, low, high, **foreseen)
+        u = limited(plan.inputs[0], low[0], high[0])
         held = courses[0]._replace(inputs=np.concatenate([u[None], plan.inputs[1:]]))
         solution = Solution(held, [np.inf], PlanStatus.DIVERGED, u, np.zeros_like(u))
         if np.isfinite(x).all() and np.isfinite(e).all():
