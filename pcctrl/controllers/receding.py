@@ -209,9 +209,7 @@ class RecedingHorizon:
         )
         return ahead, _stack([s.course.inputs[0] for s in solutions], batch), info
 
-    def _asked(
-        self, belief: Belief, goal: Goal, batch: tuple[int, ...]
-    ) -> tuple[Array, Array, Array, tuple[int, ...]]:
+    def _asked(self, belief: Belief, goal: Goal, batch: tuple[int, ...]) -> tuple[Array, Array, Array, tuple[int, ...]]:
         """Return x (..., n), what foretells disturbances (..., k), goals (..., H + 1, n) to the end, and the batch."""
         start, e = self.model.start[0], self._exogenous(belief)
         goals = wanted(start if goal is None else goal, len(start))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from pcctrl.controllers.iterated import plan_cost
 from pcctrl.controllers.receding import RecedingHorizon
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
-from pcctrl.models import GenerativeModel, LinearModel
+from pcctrl.models import GenerativeModel
 from pcctrl.noise import Noise
 
 __all__ = ["Policies", "SamplingHorizon", "SamplingInfo"]
@@ -80,7 +80,8 @@ class SamplingHorizon:
         elites: E, at least 2.
         precision: γ, of policies.
         iterations: of drawing and weighting in one decision.
-        first_iterations: of the same in the first one, which has no plan to start from.
+        narrowing: each of them draws so many times as wide as the one before, to find first and then to be exact.
+        first_iterations: in the first one, which has no plan to start from: as wide, as narrow, and as wide again.
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, as of `RecedingHorizon`.
         order: as of `RecedingHorizon`.
@@ -98,7 +99,8 @@ class SamplingHorizon:
     plans: int = 128
     elites: int = 16
     precision: float = 3.0
-    iterations: int = 1
+    iterations: int = 2
+    narrowing: float = 0.3
     first_iterations: int = 10
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
@@ -111,6 +113,8 @@ class SamplingHorizon:
         if self.elites > self.plans:
             raise ParameterError(name="elites", expected=f"at most the {self.plans} plans", received=self.elites)
         non_negative("precision", self.precision)
+        if not 0.0 < self.narrowing <= 1.0:
+            raise ParameterError(name="narrowing", expected="above 0 and at most 1", received=self.narrowing)
         _ = self._roots
         object.__setattr__(self, "limits", self._functional.limits)
 
@@ -174,17 +178,18 @@ class SamplingHorizon:
         """
         x, e, goals, batch = self._functional._asked(belief, goal, state.goal.shape[:-1])
         count, shape = math.prod(batch), state.goal.ndim - 1
-        rows = [np.broadcast_to(a, (*batch, *a.shape[shape:])).reshape(count, *a.shape[shape:]) for a in state]
+        rows: list[Any] = [np.broadcast_to(a, (*batch, *a.shape[shape:])) for a in state]
+        rows = [a.reshape(count, *a.shape[len(batch) :]) for a in rows]
         x, e, goals = (a.reshape(count, *a.shape[len(batch) :]) for a in (x, e, goals))
         memory, first = Policies(*rows), not np.isfinite(state.goal).all()
         # What overflows is found in the cost.
         with np.errstate(all="ignore"):
             memory, info = self._decide(memory, x, e, goals, self.first_iterations if first else self.iterations)
         u, inputs = memory.inputs[:, 0], np.concatenate([memory.inputs[:, 1:], memory.inputs[:, -1:]], axis=1)
-        memory = Policies(*(a.reshape(*batch, *a.shape[1:]) for a in memory._replace(inputs=inputs)))
+        rows = [a.reshape(*batch, *a.shape[1:]) for a in memory._replace(inputs=inputs)]
         cost, effective = info
         u = u.reshape(*batch, u.shape[-1])
-        return memory, u, SamplingInfo(u, np.zeros_like(u), cost.reshape(*batch, 2), effective.reshape(batch))
+        return Policies(*rows), u, SamplingInfo(u, np.zeros_like(u), cost.reshape(*batch, 2), effective.reshape(batch))
 
     def _decide(
         self, memory: Policies, x: Array, e: Array, goals: Array, iterations: int
@@ -192,21 +197,22 @@ class SamplingHorizon:
         """Return the memory (k, …) with the new plan, not yet moved on, and the sample's costs and effective size."""
         functional, low, high = self._functional, *self._functional._limits
         terminal = memory.terminal.copy()
-        for i in np.flatnonzero((memory.goal != goals[:, -1]).any(axis=-1)):
-            terminal[i] = functional._terminal(goals[i, -1])[0]
+        for row in np.flatnonzero((memory.goal != goals[:, -1]).any(axis=-1)):
+            terminal[row] = functional._terminal(goals[row, -1])[0]
         inputs = limited(memory.inputs, low, high)
         keys = [np.random.default_rng(key) for key in memory.drawn]
-        for _ in range(iterations):
+        for i in range(iterations):
             z = np.array([key.standard_normal((self.plans, *self._roots.shape[:2])) for key in keys])
             # The plan so far is one of them.
             z[:, 0] = 0.0
-            moves = np.swapaxes((self._roots @ z[..., None])[..., 0], -1, -2)
+            width = self.narrowing ** (i % self.iterations)
+            moves = width * np.swapaxes((self._roots @ z[..., None])[..., 0], -1, -2)
             plans = limited(inputs[:, None] + moves, low, high)
             G = self._expected(x, e, goals, plans, terminal)
             best = G.min(axis=1, keepdims=True)
             gap = np.partition(G, self.elites - 1, axis=1)[:, self.elites - 1, None] - best
             # Where fewer than E plans lead anywhere, or all are as good, only the best count.
-            q = np.where(np.isfinite(gap) & (gap > 0.0), np.exp(-self.precision * (G - best) / gap), G == best)
+            q = np.where(np.isfinite(gap) & (gap > 0.0), np.exp(-self.precision * (G - best) / gap), best == G)
             q = np.where(np.isfinite(G), q, 0.0)
             total = q.sum(axis=1, keepdims=True)
             found = total[:, 0] > 0.0
@@ -227,9 +233,7 @@ class SamplingHorizon:
         states[:, :, 0] = now = np.broadcast_to(x[:, None], (*plans.shape[:2], x.shape[-1]))
         for k in range(self.horizon):
             u = plans[:, :, k]
-            now = model.transition(
-                now, u if d is None else u + d[:, None], None if w is None else w[:, None, k]
-            )
+            now = model.transition(now, u if d is None else u + d[:, None], None if w is None else w[:, None, k])
             states[:, :, k + 1] = now = now if push is None else model.integrate(now, push[:, None, k])
         weight, rho, _ = functional._weights
         away = model.difference(states, np.broadcast_to(goals[:, None], states.shape))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import gymnasium
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array
 from pcctrl.models import LinearModel, NonlinearModel
@@ -23,6 +23,8 @@ __all__ = ["PLANTS", "Plant", "double_pendulum", "inverted_pendulum", "pendulum"
 Model: TypeAlias = NonlinearModel | MujocoModel
 # Relative to the variance of a smooth sensor.
 FLOOR = 1e-2
+# Up is within so many radians of upright; the disturbing force is so many times the greatest of the motor.
+UP, FORCE = 0.2, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ class Plant:
         weight: Π (n,).
         rho: ρ.
         horizon: in samples.
-        exploration: std and smoothness in samples of a sampled plan's moves, and how many samples it looks ahead.
+        iterations: of planning by derivatives.
+        reserve: of the limits, likewise.
+        exploration: of planning by samples: std and smoothness in samples of the moves, horizon, and number of plans.
         seconds: of an episode.
         reset: from a seed to the true state (n,).
         up: which states (..., n) are up.
@@ -55,7 +59,9 @@ class Plant:
     weight: tuple[float, ...]
     rho: float
     horizon: int
-    exploration: tuple[float, float, int]
+    iterations: int
+    reserve: float
+    exploration: tuple[float, float, int, int]
     seconds: float
     reset: Callable[[int], Array]
     up: Callable[[Array], NDArray[np.bool_]]
@@ -89,6 +95,16 @@ class Plant:
         )
 
 
+class Turning(NonlinearModel):
+    """Its first state is an angle, of which whole turns do not matter."""
+
+    def difference(self, x: ArrayLike, base: ArrayLike) -> Array:
+        """Return the shortest move (..., n) from ``base`` to x."""
+        move = super().difference(x, base)
+        move[..., 0] = (move[..., 0] + np.pi) % (2.0 * np.pi) - np.pi
+        return move
+
+
 def pendulum() -> Plant:
     """Gymnasium's Pendulum-v1, which its own equations model: torque ±2 N·m, too weak to lift it at once.
 
@@ -110,7 +126,7 @@ def pendulum() -> Plant:
         return np.array([np.pi, 0.0]) + np.random.default_rng(seed).uniform(-0.1, 0.1, 2)
 
     unit = Smooth(1.0, 1.0)
-    model = NonlinearModel(
+    model = Turning(
         f,
         g,
         dt=h,
@@ -122,19 +138,21 @@ def pendulum() -> Plant:
         prior=np.diag([0.1, 0.1]) ** 2,
     )
     return Plant(
-        "Pendulum-v1",
-        model,
-        model,
-        np.zeros(2),
-        0.05 * most,
-        (0.02, 0.02),
-        (1.0, 0.1),
-        1e-3,
-        60,
-        (1.0, 5.0, 40),
-        8.0,
-        reset,
-        lambda x: np.asarray(np.cos(x[..., 0]) > np.cos(0.2)),
+        name="Pendulum-v1",
+        model=model,
+        planned=model,
+        goal=np.zeros(2),
+        force=FORCE * most,
+        sensors=(0.02, 0.02),
+        weight=(1.0, 0.1),
+        rho=1e-3,
+        horizon=50,
+        iterations=3,
+        reserve=0.2,
+        exploration=(2.0, 5.0, 30, 128),
+        seconds=10.0,
+        reset=reset,
+        up=lambda x: np.asarray(np.cos(x[..., 0]) > np.cos(UP)),
     )
 
 
@@ -142,101 +160,80 @@ def inverted_pendulum() -> Plant:
     """MuJoCo's InvertedPendulum-v5, hanging, with the stops of its hinge taken off so that it can."""
     env: Any = gymnasium.make("InvertedPendulum-v5", disable_env_checker=True).unwrapped
     env.model.joint("hinge").range[:] = -100.0, 100.0
+    model, planned = _simulated(env, np.array([0.0, np.pi]), 0.01)
 
-    def up(x: Array) -> NDArray[np.bool_]:
-        return np.asarray(np.cos(x[..., 1]) > np.cos(0.2))
+    def reset(seed: int) -> Array:
+        return model.start[0] + np.random.default_rng(seed).uniform(-0.01, 0.01, 4)
 
-    return _simulated(
-        env,
-        np.array([0.0, np.pi]),
-        (0.01, 0.01),
-        (1.0, 3.0, 0.1, 0.1),
-        0.01,
-        25,
-        exploration=(1.0, 3.0, 25),
-        seconds=5.0,
-        spread=(0.01, 0.01),
-        up=up,
+    return Plant(
+        name="InvertedPendulum-v5",
+        model=model,
+        planned=planned,
+        goal=np.zeros(4),
+        force=FORCE * _strongest(env),
+        sensors=(0.01, 0.01),
+        # The cart dear enough to plan no blow against its rail's stops.
+        weight=(4.0, 3.0, 0.1, 0.1),
+        rho=0.01,
+        horizon=25,
+        iterations=2,
+        reserve=0.4,
+        exploration=(1.0, 3.0, 15, 64),
+        seconds=6.0,
+        reset=reset,
+        up=lambda x: np.asarray(np.cos(x[..., 1]) > np.cos(UP)),
     )
 
 
 def double_pendulum() -> Plant:
     """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is below 1 m, as the environment has it."""
     env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
+    model, planned = _simulated(env, np.zeros(3), 0.1)
 
-    def up(x: Array) -> NDArray[np.bool_]:
-        return np.asarray(0.6 * (np.cos(x[..., 1]) + np.cos(x[..., 1] + x[..., 2])) > 1.0)
+    def reset(seed: int) -> Array:
+        rng = np.random.default_rng(seed)
+        return np.concatenate([rng.uniform(-0.1, 0.1, 3), 0.1 * rng.standard_normal(3)])
 
-    return _simulated(
-        env,
-        np.zeros(3),
-        (0.01, 0.01, 0.01),
-        (1.0, 10.0, 10.0, 0.1, 0.1, 0.1),
-        0.1,
-        15,
-        exploration=(0.2, 2.0, 10),
+    return Plant(
+        name="InvertedDoublePendulum-v5",
+        model=model,
+        planned=planned,
+        goal=np.zeros(6),
+        force=FORCE * _strongest(env),
+        sensors=(0.01, 0.01, 0.01),
+        weight=(1.0, 10.0, 10.0, 0.1, 0.1, 0.1),
+        rho=0.1,
+        horizon=15,
+        iterations=1,
+        reserve=0.2,
+        exploration=(0.15, 1.0, 6, 64),
         seconds=10.0,
-        spread=(0.1, 0.1),
-        up=up,
+        reset=reset,
+        up=lambda x: np.asarray(0.6 * (np.cos(x[..., 1]) + np.cos(x[..., 1] + x[..., 2])) > 1.0),
         always=True,
     )
 
 
-def _simulated(
-    env: Any,
-    qpos: Array,
-    sensors: tuple[float, ...],
-    weight: tuple[float, ...],
-    rho: float,
-    horizon: int,
-    *,
-    exploration: tuple[float, float, int],
-    seconds: float,
-    spread: tuple[float, float],
-    up: Callable[[Array], NDArray[np.bool_]],
-    always: bool = False,
-) -> Plant:
-    """Return a cart with poles that starts about ``qpos``, moved by up to ``spread`` in positions and rates."""
-    physics, coarse, nv = env.model, copy.deepcopy(env.model), env.model.nv
-    coarse.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    joints = [physics.joint(i).name for i in range(nv)]
-    unit = Smooth(1.0, 1.0)
+def _strongest(env: Any) -> float:
+    """Return the greatest force in N of the environment's motor."""
+    return float(env.model.actuator_gear[0, 0] * env.model.actuator_ctrlrange[0, 1])
+
+
+def _simulated(env: Any, qpos: Array, spread: float) -> tuple[MujocoModel, MujocoModel]:
+    """Return the models of a cart with poles that starts about ``qpos``, to simulate and to plan with."""
+    coarse, nv = copy.deepcopy(env.model), env.model.nv
+    coarse.opt.integrator, coarse.opt.timestep = mujoco.mjtIntegrator.mjINT_IMPLICITFAST, 0.5 * env.dt
+    joints = [env.model.joint(i).name for i in range(nv)]
     told: dict[str, Any] = {
         "dt": env.dt,
         "qpos": qpos,
         "sensors": [f"qpos:{joint}" for joint in joints],
         "noise_input": joints[:1],
-        "process_noise": [unit],
-        "sensor_noise": [unit] * nv,
-        "prior": np.diag(np.repeat(spread, nv)) ** 2,
+        "process_noise": [Smooth(1.0, 1.0)],
+        "sensor_noise": [Smooth(1.0, 1.0)] * nv,
+        "prior": spread**2 * np.eye(2 * nv),
     }
-    model = MujocoModel(physics, **told)
-
-    def reset(seed: int) -> Array:
-        rng = np.random.default_rng(seed)
-        if always:
-            rate = spread[1] * rng.standard_normal(nv)
-        else:
-            rate = rng.uniform(-spread[1], spread[1], nv)
-        return np.concatenate([qpos + rng.uniform(-spread[0], spread[0], nv), rate])
-
-    force = 0.05 * float(physics.actuator_gear[0, 0] * physics.actuator_ctrlrange[0, 1])
-    return Plant(
-        env.spec.id if env.spec else "",
-        model,
-        MujocoModel(coarse, **told),
-        np.zeros(2 * nv),
-        force,
-        sensors,
-        weight,
-        rho,
-        horizon,
-        exploration,
-        seconds,
-        reset,
-        up,
-        always,
-    )
+    return MujocoModel(env.model, **told), MujocoModel(coarse, **told)
 
 
 PLANTS: dict[str, Callable[[], Plant]] = {
