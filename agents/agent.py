@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.stepper import Stepper
 from pcctrl.arrays import Array, as_floats
-from pcctrl.controllers import ControlInfo, Controller, Goal
+from pcctrl.controllers import ControlInfo, Controller, Goal, SamplingHorizon
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, Info, Status
@@ -131,9 +131,11 @@ class Agent:
             memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
 
-    def reset(self, seed: int | None = None) -> None:  # noqa: ARG002
-        """Forget all. The agents here draw no random numbers; ``seed`` is for those that do."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forget all; a controller that draws random numbers starts from ``seed``, or from its own."""
         self.state = self.init()
+        if seed is not None and isinstance(self.controller, SamplingHorizon):
+            self.state = self.state._replace(controller=self.controller.init((), seed))
         self.info: Info | None = None
         self.decision: ControlInfo | None = None
 

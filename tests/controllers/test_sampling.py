@@ -173,6 +173,11 @@ def test_an_agent_acts_by_it() -> None:
         assert abs(u[0]) <= 1.0
         np.testing.assert_array_equal(u, twin.act(y))
     assert np.isfinite(agent.act([np.nan])).all()
+    first = []
+    for seed in (1, 1, 2):
+        agent.reset(seed)
+        first.append(float(agent.act([0.1])[0]))
+    assert first[0] == first[1] != first[2]
 
 
 def test_arguments_are_checked() -> None:
