@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import ArrayLike
 from plants import smooth_msd
 
-from pcctrl.agents import Agent
+from pcctrl.agents import Agent, make
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, RecedingHorizon, SamplingHorizon
 from pcctrl.controllers.iterated import Course, Problem, walk
-from pcctrl.errors import ParameterError, PcctrlError, ShapeError
+from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, PCFilter
-from pcctrl.models import GenerativeModel, NonlinearModel
+from pcctrl.models import GenerativeModel, NonlinearModel, Task
 from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth, White
 
@@ -156,7 +156,7 @@ def test_it_turns_a_body_in_tangent_space() -> None:
     noises = [Smooth(1.0, 0.1)] * 3
     planner = SamplingHorizon(model, [1.0] * 3 + [0.1] * 3, 1e-3, noises, horizon=8, plans=32, elites=4)
     x = np.array([1.0, -0.5, 0.3, 0.0, 0.0, 0.0])
-    state, away = planner.init(), [np.linalg.norm(x[:3])]
+    state, away = planner.init(), [float(np.linalg.norm(x[:3]))]
     for _ in range(20):
         state, u, _ = planner.act(state, belief_of(model, x))
         x = model.transition(x, u)
@@ -178,6 +178,19 @@ def test_an_agent_acts_by_it() -> None:
         agent.reset(seed)
         first.append(float(agent.act([0.1])[0]))
     assert first[0] == first[1] != first[2]
+
+
+def test_it_is_a_preset_of_nonlinear_tasks() -> None:
+    one = np.ones(1)
+    task = Task(pendulum(), np.diag([1.0, 0.1]), 0.01 * np.eye(1), -2.0 * one, 2.0 * one, 50)
+    agent, x, found = make("mppi", task), np.array([0.1, 0.0]), []
+    assert agent.controller.horizon == 15  # type: ignore[attr-defined]
+    for _ in range(40):
+        x = task.model.transition(x, agent.act(x[:1]))
+        found.append(abs(x[0]))
+    assert max(found[20:]) < 0.1
+    with pytest.raises(ModelError):
+        make("mppi", Task(smooth_msd(), np.eye(2), np.eye(1), -one, one))
 
 
 def test_arguments_are_checked() -> None:

@@ -57,8 +57,8 @@ def test_in_white_noise_active_inference_is_the_extended_filter_and_its_plan() -
     plant = PLANTS["Pendulum-v1"]()
     agents = [agent_of(plant, name, 0.0) for name in ("aif", "ekf-ilqr")]
     for y in plant.model.readout(np.array([[3.1, 0.0], [3.0, -0.5], [2.9, -1.0]])):
-        actions = [agent.act(y, plant.goal) for agent in agents]
-        np.testing.assert_allclose(*actions, atol=1e-9)
+        aif, ilqr = (agent.act(y, plant.goal) for agent in agents)
+        np.testing.assert_allclose(aif, ilqr, atol=1e-9)
     # Negative control: told the colour of smooth noise it believes something else.
     agents = [agent_of(plant, name, 2.0) for name in ("aif", "ekf-ilqr")]
     for y in plant.model.readout(np.array([[3.1, 0.0], [2.9, -1.0]])):
