@@ -13,6 +13,7 @@ import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
+from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, LinearSystemEnv, two_masses
 from pcctrl.envs.noise_options import NoiseOptions, Plant
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "LIGHT_DARK",
     "LINEAR",
     "PLANTS",
     "CartPoleEnv",
+    "LightDarkEnv",
     "LinearPlant",
     "LinearSystemEnv",
     "MassSpringDamperEnv",
@@ -46,6 +49,7 @@ PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
 }
 LINEAR = "pcctrl/LinearSystem-v0"
+LIGHT_DARK = "pcctrl/LightDark-v0"
 
 
 def plant_of(env_id: str, model: Path | None = None) -> Plant:
@@ -135,3 +139,4 @@ for _id, _plant in PLANTS.items():
         disable_env_checker=True,
     )
 gym.register(LINEAR, entry_point="pcctrl.envs:make_linear_system", max_episode_steps=1000, disable_env_checker=True)
+gym.register(LIGHT_DARK, entry_point="pcctrl.envs:LightDarkEnv", max_episode_steps=200, disable_env_checker=True)

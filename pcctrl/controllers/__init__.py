@@ -1,6 +1,7 @@
 """Controllers: from a belief to an action."""
 
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
+from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
 from pcctrl.controllers.pid import PID, PIDState
@@ -12,6 +13,8 @@ __all__ = [
     "LQR",
     "PID",
     "ActiveInferencePID",
+    "BeliefHorizon",
+    "BeliefPlan",
     "ControlInfo",
     "Controller",
     "ExpectedFreeEnergy",
