@@ -9,11 +9,24 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import arm, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
+from pcctrl.scripts.benchmarks import (
+    arm,
+    cruise,
+    flight,
+    lightdark,
+    limits,
+    loops,
+    pendulum,
+    presets,
+    shocks,
+    speed,
+    swingup,
+)
 
 __all__ = ["Bench"]
 
 BENCHMARKS = {
+    "lightdark": lightdark.run,
     "limits": limits.run,
     "loops": loops.run,
     "shocks": shocks.run,
@@ -40,10 +53,11 @@ class Bench:
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning).
     speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
     from hanging by planning, 100 seeds (minutes).
+    lightdark: planning over beliefs to food that is best seen by a light off the way, 60 seeds (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, arm, cruise, flight, pendulum, speed or swingup."""
+    """lightdark, limits, loops, shocks, presets, arm, cruise, flight, pendulum, speed or swingup."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""

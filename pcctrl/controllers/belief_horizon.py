@@ -198,9 +198,7 @@ class BeliefHorizon:
         else:
             terminal = np.broadcast_to(S, (len(mean), *S.shape))
         R = joint.R_at(mean) if self.frozen else None
-        return BeliefProblem(
-            joint, mean, P, goals, weight, terminal, rho, self.model.start[1], *plain._limits, R
-        )
+        return BeliefProblem(joint, mean, P, goals, weight, terminal, rho, self.model.start[1], *plain._limits, R)
 
     def _begin(self, problem: BeliefProblem, path: BeliefPath, fresh: Array) -> BeliefPath:
         """Return the best of some starts, each improved, where there is no plan yet."""

@@ -70,12 +70,10 @@ class BeliefProblem:
         mean, covariance, goals, terminal = (a[index] for a in (self.mean, self.covariance, self.goals, self.terminal))
         return replace(self, mean=mean, covariance=covariance, goals=goals, terminal=terminal, R=R)
 
-    def read(self, mean: Array, u: Array, P: Array, R: Array | None) -> tuple[Array, Correction, Array]:
-        """Return C, the expected correction, and the information in nats (...) of a sample at ``mean`` (..., N)."""
+    def sensors(self, mean: Array, u: Array, R: Array | None) -> tuple[Array, Array]:
+        """Return C (..., m, N) and R (..., m) of samples at ``mean`` (..., N), R as given if it is."""
         C = self.joint.readout_jacobian(mean, u)
-        R = np.broadcast_to(self.joint.R_at(mean) if R is None else R, C.shape[:-1])
-        correction = correct(P, C, R)
-        return C, correction, 0.5 * np.log(correction.variances / R).sum(axis=-1)
+        return C, np.broadcast_to(self.joint.R_at(mean) if R is None else R, C.shape[:-1])
 
     def risk(self, mean: Array, goals: Array, weight: Array) -> Array:
         """Return ½|m − g|² (...) of means (..., N)."""
@@ -96,6 +94,7 @@ class BeliefPath(NamedTuple):
     Args:
         inputs: (B, H, p).
         means: (B, H + 1, N).
+        F: (B, H, N, N) by which each mean follows the one before.
         before: P of samples 1 to H (B, H, N, N).
         after: Σ of samples 0 to H (B, H + 1, N, N).
         cost: G (B,).
@@ -103,6 +102,7 @@ class BeliefPath(NamedTuple):
 
     inputs: Array
     means: Array
+    F: Array
     before: Array
     after: Array
     cost: Array
@@ -119,21 +119,28 @@ class BeliefPath(NamedTuple):
         return BeliefPath(*parts)
 
 
+def information(correction: Correction, R: Array) -> Array:
+    """Return the nats (...) that a sample will give: ½ ln(|S| / |R|)."""
+    return np.asarray(0.5 * np.log(correction.variances / R).sum(axis=-1))
+
+
 def roll_out(problem: BeliefProblem, inputs: Array) -> BeliefPath:
     """Return the beliefs that ``inputs`` (B, H, p) lead to."""
     joint, H = problem.joint, inputs.shape[1]
-    means, after, before = [problem.mean], [problem.covariance], []
-    told = np.zeros(len(inputs))
+    steps = [problem.mean]
     for k in range(H):
-        u = inputs[:, k]
-        mean, F, Q = joint.linearised(means[-1], u)
-        P = F @ after[-1] @ np.swapaxes(F, -1, -2) + Q
-        _, correction, nats = problem.read(mean, u, P, problem.R)
-        means.append(mean)
+        steps.append(joint.ahead(steps[-1], inputs[:, k]))
+    means, after, before, told = np.stack(steps, axis=1), [problem.covariance], [], np.zeros(len(inputs))
+    # Where the means are known, all derivatives are had at once: only covariances wait for one another.
+    _, F, Q = joint.linearised(means[:, :-1], inputs)
+    C, R = problem.sensors(means[:, 1:], inputs, None if problem.R is None else problem.R[:, None])
+    for k in range(H):
+        P = F[:, k] @ after[-1] @ np.swapaxes(F[:, k], -1, -2) + Q[:, k]
+        correction = correct(P, C[:, k], R[:, k])
         before.append(P)
         after.append(correction.covariance)
-        told += nats
-    path = BeliefPath(inputs, np.stack(means, 1), np.stack(before, 1), np.stack(after, 1), told)
+        told += information(correction, R[:, k])
+    path = BeliefPath(inputs, means, F, np.stack(before, 1), np.stack(after, 1), told)
     n, action = joint.plant, inputs - problem.rest
     weights = np.broadcast_to(problem.weight, (len(inputs), H + 1, n, n)).copy()
     weights[:, -1] = problem.terminal
@@ -144,12 +151,11 @@ def roll_out(problem: BeliefProblem, inputs: Array) -> BeliefPath:
 
 
 def newton_step(problem: BeliefProblem, path: BeliefPath) -> tuple[Array, Array, Array]:
-    """Return a step (B, H, p) along which G falls within the bounds, that of the first input without bounds (B, p), and
-    by how much G should fall (B,).
-    """
+    """Return a step (B, H, p) within the bounds, the first one's without (B, p), and by how much G should fall (B,)."""
     B, H, p = path.inputs.shape
     N = problem.joint.size
-    F, B_, slopes, curvatures, pulls = _differences(problem, path)
+    F = path.F
+    B_, slopes, curvatures, pulls = _differences(problem, path)
     # J[k] (N, H p) is how the mean of sample k follows the inputs, v the slope of G by it.
     J, rows = np.zeros((B, N, H * p)), []
     for k in range(H):
@@ -179,17 +185,16 @@ def _within(problem: BeliefProblem, inputs: Array, gradient: Array, curvature: A
     return step, first, -(gradient * step).sum(axis=(1, 2)) - 0.5 * bent
 
 
-def _differences(problem: BeliefProblem, path: BeliefPath) -> tuple[Array, Array, Array, Array, Array]:
+def _differences(problem: BeliefProblem, path: BeliefPath) -> tuple[Array, Array, Array, Array]:
     """Return the derivatives of the plans' parts, of H samples each.
 
-    That is F (B, H, N, N) and B (B, H, N, p) of the means; slope (B, H, N) and curvature (B, H, N, N), made positive
+    That is B (B, H, N, p) of the means; slope (B, H, N) and curvature (B, H, N, N), made positive
     semi-definite, of G by the means of samples 1 to H through all but the later means; slope (B, H, p) by the inputs.
     """
     joint, u = problem.joint, path.inputs
     H, N, p = u.shape[1], joint.size, u.shape[2]
     R = None if problem.R is None else problem.R[:, None]
-    _, F, _ = joint.linearised(path.means[:, :-1], u)
-    lambdas, coming = _sensitivities(problem, path, F, R)
+    lambdas, coming = _sensitivities(problem, path, R)
     weights = np.broadcast_to(problem.weight, (len(u), H, *problem.weight.shape)).copy()
     weights[:, -1] = problem.terminal
     u_next = np.concatenate([u[:, 1:], u[:, -1:]], axis=1)
@@ -199,8 +204,9 @@ def _differences(problem: BeliefProblem, path: BeliefPath) -> tuple[Array, Array
     def cost(moves: Array) -> Array:
         here = joint.integrate(np.broadcast_to(path.means[:, 1:, None], (*u.shape[:2], len(moves), N)), moves)
         P = path.before[:, :, None]
-        _, correction, nats = problem.read(here, u[:, :, None], P, None if R is None else R[:, :, None])
-        total = problem.risk(here, problem.goals[:, 1:, None], weights[:, :, None]) - nats
+        C, there = problem.sensors(here, u[:, :, None], None if R is None else R[:, :, None])
+        correction = correct(P, C, there)
+        total = problem.risk(here, problem.goals[:, 1:, None], weights[:, :, None]) - information(correction, there)
         total += np.einsum("bkij,bkaji->bka", lambdas, correction.covariance)
         return total + _spread(joint, here, u_next[:, :, None], path.after[:, 1:, None], coming_next[:, :, None])
 
@@ -220,13 +226,14 @@ def _differences(problem: BeliefProblem, path: BeliefPath) -> tuple[Array, Array
     B_ = np.swapaxes(joint.difference(forth, back), -1, -2) / (2.0 * _MOVE)
     spread = _spread(joint, from_, tried, path.after[:, :-1, None], coming[:, :, None])
     forth, back = np.split(spread, 2, axis=-1)
-    return F, B_, slopes, _convex(curvatures), (forth - back) / (2.0 * _MOVE)
+    return B_, slopes, _convex(curvatures), (forth - back) / (2.0 * _MOVE)
 
 
-def _sensitivities(problem: BeliefProblem, path: BeliefPath, F: Array, R: Array | None) -> tuple[Array, Array]:
+def _sensitivities(problem: BeliefProblem, path: BeliefPath, R: Array | None) -> tuple[Array, Array]:
     """Return Λ and Λ⁻ (B, H, N, N) of samples 1 to H."""
     H = path.inputs.shape[1]
-    C, correction, _ = problem.read(path.means[:, 1:], path.inputs, path.before, R)
+    C, R = problem.sensors(path.means[:, 1:], path.inputs, R)
+    correction = correct(path.before, C, R)
     left = np.eye(problem.joint.size) - correction.gain @ C
     known = 0.5 * np.swapaxes(C, -1, -2) @ correction.innovation_precision @ C
     weight = 0.5 * problem.padded(problem.weight)
@@ -235,7 +242,7 @@ def _sensitivities(problem: BeliefProblem, path: BeliefPath, F: Array, R: Array 
     for k in reversed(range(H)):
         after[:, k] = Λ
         before[:, k] = np.swapaxes(left[:, k], -1, -2) @ Λ @ left[:, k] - known[:, k]
-        Λ = np.swapaxes(F[:, k], -1, -2) @ before[:, k] @ F[:, k] + weight
+        Λ = np.swapaxes(path.F[:, k], -1, -2) @ before[:, k] @ path.F[:, k] + weight
     return after, before
 
 

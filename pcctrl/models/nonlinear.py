@@ -51,8 +51,8 @@ class NonlinearModel(Flat):
         f_jacobians: function of x, u, w (vectors) that returns the derivatives (n, n), (n, p), (n, q) of f; by default
             the sample is differentiated by central differences.
         g_jacobians: function of x, u that returns the derivatives (m, n), (m, p) of g; likewise.
-        sensor_scale: function of x (n,) that returns by what the white variance of each sensor is multiplied there, (m,)
-            positive factors, where it depends on the state: a sensor may see worse from afar.
+        sensor_scale: function of x (n,) that returns positive factors (m,) on the sensors' white variances there, where
+            they depend on the state: a sensor may see worse from afar.
         disturbance: rate of the random walk that adds to each input, in its unit per √s, one number or (p,), or None.
         limits: least and greatest input, one number or (p,) each; none by default.
         prior: covariance (n, n) of the state before the first sample, or None.
