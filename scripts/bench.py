@@ -53,7 +53,7 @@ class Bench:
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning).
     speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
     from hanging by planning, 100 seeds (minutes).
-    lightdark: planning over beliefs to food that is best seen by a light off the way, 60 seeds (minutes).
+    lightdark: planning over beliefs to food that is best seen by a light off the way, 100 seeds (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, non_negative, whole
 from pcctrl.controllers.base import Goal, check_belief, limited, wanted
@@ -177,14 +177,14 @@ class BeliefHorizon:
         path, status, walks, unlimited = self._descend(problem, path, iterations)
         failed = ~(sane & np.isfinite(path.cost))
         inputs = np.where(failed[:, None, None], held, path.inputs)
-        status = np.where(failed, int(PlanStatus.DIVERGED), status)
+        status[failed], walks[failed] = int(PlanStatus.DIVERGED), 0
         cost = np.stack([before.cost, path.cost], axis=-1)
         info = PlanInfo(
             np.where(failed[:, None], inputs[:, 0], unlimited),
             np.zeros_like(unlimited),
             status,
             np.where(failed[:, None], np.inf, cost),
-            np.where(failed, 0, walks),
+            walks,
         )
         # Where no plan leads anywhere, the next decision starts afresh.
         return inputs, failed.astype(float), info
@@ -200,7 +200,7 @@ class BeliefHorizon:
         R = joint.R_at(mean) if self.frozen else None
         return BeliefProblem(joint, mean, P, goals, weight, terminal, rho, self.model.start[1], *plain._limits, R)
 
-    def _begin(self, problem: BeliefProblem, path: BeliefPath, fresh: Array) -> BeliefPath:
+    def _begin(self, problem: BeliefProblem, path: BeliefPath, fresh: NDArray[np.bool_]) -> BeliefPath:
         """Return the best of some starts, each improved, where there is no plan yet."""
         K, rows = len(self._starts), np.flatnonzero(fresh)
         some = problem.rows(np.repeat(rows, K + 1))
@@ -213,10 +213,10 @@ class BeliefHorizon:
 
     def _descend(
         self, problem: BeliefProblem, path: BeliefPath, iterations: int
-    ) -> tuple[BeliefPath, Array, Array, Array]:
+    ) -> tuple[BeliefPath, NDArray[np.int64], NDArray[np.int64], Array]:
         """Return better paths, a `PlanStatus` and the number of steps taken (B,), and the unlimited inputs (B, p)."""
         B, L = len(path.cost), len(_LENGTHS)
-        status, walks = np.full(B, int(PlanStatus.CAPPED)), np.zeros(B, dtype=np.int64)
+        status, walks = np.full(B, int(PlanStatus.CAPPED), dtype=np.int64), np.zeros(B, dtype=np.int64)
         unlimited, moving = path.inputs[:, 0].copy(), np.isfinite(path.cost) & problem.finite
         for _ in range(iterations):
             at = np.flatnonzero(moving)

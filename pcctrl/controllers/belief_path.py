@@ -62,7 +62,7 @@ class BeliefProblem:
     @property
     def finite(self) -> NDArray[np.bool_]:
         """Whether the belief of a row is (B,)."""
-        return np.isfinite(self.mean).all(axis=-1) & np.isfinite(self.covariance).all(axis=(-2, -1))
+        return np.asarray(np.isfinite(self.mean).all(axis=-1) & np.isfinite(self.covariance).all(axis=(-2, -1)))
 
     def rows(self, index: NDArray[np.int64]) -> BeliefProblem:
         """Return the problem of some rows."""
@@ -180,7 +180,7 @@ def _within(problem: BeliefProblem, inputs: Array, gradient: Array, curvature: A
         low, high = ((bound - inputs[i]).reshape(-1) for bound in (problem.low, problem.high))
         with contextlib.suppress(np.linalg.LinAlgError):
             step[i] = box_minimum(curvature[i], gradient[i].reshape(-1), low, high)[0].reshape(step[i].shape)
-            first[i] = -np.linalg.solve(curvature[i], gradient[i].reshape(-1))[: first.shape[1]]
+            first[i] = -np.linalg.solve(curvature[i], gradient[i].reshape(-1))[: inputs.shape[2]]
     bent = np.einsum("bi,bij,bj->b", flat := step.reshape(len(step), -1), curvature, flat)
     return step, first, -(gradient * step).sum(axis=(1, 2)) - 0.5 * bent
 

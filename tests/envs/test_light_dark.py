@@ -12,10 +12,13 @@ import pytest
 from contracts import check_endings, check_environment
 from gymnasium.utils.env_checker import check_env
 
-from pcctrl.agents import task_of
+from pcctrl.agents import Agent, task_of
+from pcctrl.controllers import RecedingHorizon
 from pcctrl.envs import LIGHT_DARK, LightDarkEnv
 from pcctrl.envs.light_dark import BEACON, light_dark, light_factor
 from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.evaluation import rollout
+from pcctrl.filters import ExtendedKalmanFilter
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -74,8 +77,10 @@ def test_its_model_predicts_it() -> None:
     np.testing.assert_allclose(after["state"][2:], info["state"][2:], atol=0.01)
     x = np.array([*BEACON, 3.0, 1.0])
     np.testing.assert_allclose(model.readout(x), [*BEACON, 3.0, -1.7])
-    np.testing.assert_allclose(model.sensor_factors(x), 1.0)
-    far = model.sensor_factors(np.array([100.0, 0.0, 0.0, 0.0]))
+    near, far = (model.sensor_factors(at) for at in (x, np.array([100.0, 0.0, 0.0, 0.0])))
+    assert near is not None
+    assert far is not None
+    np.testing.assert_allclose(near, 1.0)
     np.testing.assert_allclose(far, [1.0, 1.0, 65.0, 65.0])
     assert light_factor(np.zeros((3, 5, 2))).shape == (3, 5)
 
@@ -91,6 +96,16 @@ def test_its_task_costs_what_it_says() -> None:
     assert reward == -after["cost"]
     assert after["cost"] == pytest.approx(np.sum((info["state"][:2] - info["state"][2:]) ** 2) + 0.05)
     assert light_dark().prior is not None
+
+
+def test_an_agent_is_told_the_goal_and_recorded() -> None:
+    env = gym.make(LIGHT_DARK)
+    planner = RecedingHorizon(task_of(env).model, task_of(env).state_weight, 0.01, horizon=10)
+    agent = Agent(ExtendedKalmanFilter(task_of(env).model), planner)
+    episode = rollout(env, agent, steps=40, seed=0)
+    # Straight to where the food is thought to be.
+    assert np.linalg.norm(episode.state[-1, :2] - episode.state[-1, 2:]) < 1.5
+    assert np.isfinite(episode.nis).all()
 
 
 @pytest.mark.parametrize(

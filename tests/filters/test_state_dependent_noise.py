@@ -97,7 +97,9 @@ def test_a_factor_written_for_vectors_is_looped_over() -> None:
 
     model = replace(pendulum(0.0), sensor_scale=factor)
     x = np.array([[[0.5, 0.0], [2.0, 1.0]]])
-    np.testing.assert_allclose(model.sensor_factors(x), 1.0 + x[..., :1] ** 2)
+    factors = model.sensor_factors(x)
+    assert factors is not None
+    np.testing.assert_allclose(factors, 1.0 + x[..., :1] ** 2)
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan])
