@@ -51,12 +51,12 @@ class BeliefHorizon:
     relation of states, as p − g for a walker at p and a goal g that is a state itself: then tr(ΠΣ) counts what is not
     known of either.
 
-    The curvature of the dynamics is left out (Gauss-Newton), that of goals and information is had by differences, and
-    inputs at their bounds stay there while that is where they are driven (Bertsekas 1982). Each decision starts from
-    the last one's plan; the first also from inputs held at each corner of the bounds for half the horizon and then
-    reversed, since a detour is a minimum of its own. With R constant all that knows the belief's covariance is constant
-    for a linear model, and this is `RecedingHorizon`. A batch is planned at once. Source: DESIGN §2.5; Friston et al.
-    2015 for the functional; Platt et al. 2010 for expected readings along a plan.
+    The curvature of the dynamics is left out (Gauss-Newton), that of goals and information is had by differences, its
+    negative part left out too, and each subproblem is solved within the bounds. A decision starts from the last one's
+    plan; the first also from the first two inputs held at each corner of their bounds for half the horizon and then
+    reversed, since a detour is a minimum of its own. With a linear model and R constant no covariance depends on the
+    inputs, and this is `RecedingHorizon`. A batch is planned at once. Source: DESIGN §2.5; Friston et al. 2015 for the
+    functional; Platt et al. 2010 for expected readings along a plan.
 
     Args:
         model: of the plant.
@@ -171,10 +171,8 @@ class BeliefHorizon:
         problem = self._problem(mean, P, goals)
         sane = problem.finite
         before = roll_out(problem, held)
-        path, iterations = before, self.iterations
-        if (fresh > 0.0).any():
-            path, iterations = self._begin(problem, before, fresh > 0.0), self.first_iterations
-        path, status, walks, unlimited = self._descend(problem, path, iterations)
+        path = self._begin(problem, before, fresh > 0.0) if (fresh > 0.0).any() else before
+        path, status, walks, unlimited = self._descend(problem, path, self.iterations)
         failed = ~(sane & np.isfinite(path.cost))
         inputs = np.where(failed[:, None, None], held, path.inputs)
         status[failed], walks[failed] = int(PlanStatus.DIVERGED), 0

@@ -161,6 +161,9 @@ def test_the_cost_never_rises_and_a_batch_is_each_of_its_members() -> None:
     means = np.array([[-3.4, -2.6, 1.0, 0.0], [-1.0, 1.0, 3.0, -2.0]])
     batch, covariance = planner.init((2,)), np.diag([0.05, 0.05, 1.0, 1.0])
     singles = [planner.init() for _ in means]
+    # A member that has to begin afresh leaves the others alone.
+    batch = batch._replace(fresh=np.array([1.0, 0.0]))
+    singles[1] = singles[1]._replace(fresh=np.array(0.0))
     for _ in range(3):
         batch, u, info = planner.act(batch, Belief(means, covariance, np.zeros(2), 4), AT)
         assert (info.cost[:, 1] <= info.cost[:, 0]).all()

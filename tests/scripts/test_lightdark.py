@@ -71,15 +71,15 @@ def test_tuning_finds_a_place_near_the_light() -> None:
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, lightdark.Row]:
-    """Two seeds for half the time, which is enough to see the difference."""
-    plain = walk(Estimated(), [0, 1], 45)
+    """Two seeds for a quarter of the time, which is enough to see the difference."""
+    plain = walk(Estimated(), [0, 1], 24)
     walkers: dict[str, Any] = {
         "LQR": Estimated(),
         "grid 0.015": OneStep(0.015),
         "beliefs": replace(lightdark.planner(), iterations=2),
         "beliefs, R frozen": replace(lightdark.planner(horizon=6, frozen=True), iterations=2),
     }
-    return {name: lightdark.row(walker, plain, [0, 1], 45) for name, walker in walkers.items()}
+    return {name: lightdark.row(walker, plain, [0, 1], 24) for name, walker in walkers.items()}
 
 
 def nearest(row: lightdark.Row) -> Any:
