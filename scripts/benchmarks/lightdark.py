@@ -140,11 +140,11 @@ def report(console: Console, rows: Mapping[str, Row], tuned: Tuned | None = None
     console.print(
         f"{seeds} seeds, all rows on the same ones; mean final distance after 90 steps, its ratio to LQR's with the "
         "bootstrap interval over pairs; mean path over LQR's; median steps until within 0.5 m for good. All know the "
-        "world exactly and share one extended Kalman filter, r at its predicted mean; lag 0. LQR: go to where the food is "
-        "thought to be. grid: the published one-step controller, λ as named, by a published sweep. waypoint: to the "
+        "world exactly and share one extended Kalman filter, r at its predicted mean; lag 0. LQR: go to where the food "
+        "is thought to be. grid: the published one-step controller, λ as named, by a published sweep. waypoint: to the "
         f"light, then to the food; place and stay tuned on {len(TUNING)} other seeds{where}. beliefs: "
-        f"BeliefHorizon, {HORIZON} samples ahead, Π = {WEIGHT:g} on p − g, S = {END:g} Π, ρ = {ACTION:g}, chosen by hand "
-        "in some 25 tries on 4 to 10 of those seeds. ms: CPU time of a decision for one walker alone, the median of 20."
+        f"BeliefHorizon, {HORIZON} samples ahead, Π = {WEIGHT:g} on p − g, S = {END:g} Π, ρ = {ACTION:g}, chosen by "
+        "hand in some 25 tries on 4 to 10 of those seeds. ms: CPU time of a decision for one walker alone, the median of 20."
     )
     console.print(claims_table(claims(rows)))
 
