@@ -144,7 +144,7 @@ def report(console: Console, rows: Mapping[str, Row], tuned: Tuned | None = None
         "is thought to be. grid: the published one-step controller, λ as named, by a published sweep. waypoint: to the "
         f"light, then to the food; place and stay tuned on {len(TUNING)} other seeds{where}. beliefs: "
         f"BeliefHorizon, {HORIZON} samples ahead, Π = {WEIGHT:g} on p − g, S = {END:g} Π, ρ = {ACTION:g}, chosen by "
-        "hand in some 25 tries on 4 to 10 of those seeds. ms: CPU time of a decision for one walker alone, the median of 20."
+        "hand in some 25 tries on 4 to 10 of those seeds. ms: CPU time of a decision for one walker, the median of 20."
     )
     console.print(claims_table(claims(rows)))
 
