@@ -179,7 +179,8 @@ class NonlinearFilter(RecursiveFilter):
     def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
         sensed = self._sense(belief)
         there = np.abs(y) < ABSURD
-        R, doubt, doubted = self.joint.R, belief.doubt, None
+        # Where the noise depends on the state, it is that of the prediction.
+        R, doubt, doubted = self.joint.R_at(belief.mean), belief.doubt, None
         sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
