@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import choose
 from pcctrl.envs.linear_system import LinearPlant, LinearSystemEnv, two_masses
 from pcctrl.envs.noise_options import NoiseOptions, Plant
+from pcctrl.envs.quadrotor import QuadrotorEnv, RotorLoss
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
 from pcctrl.errors import ModelError
@@ -22,7 +23,7 @@ from pcctrl.models import LinearModel
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "LINEAR",
@@ -33,7 +34,9 @@ __all__ = [
     "MassSpringDamperEnv",
     "NoiseOptions",
     "Plant",
+    "QuadrotorEnv",
     "RegulationEnv",
+    "RotorLoss",
     "Sensors",
     "make_linear_system",
     "make_sensed",
@@ -44,6 +47,7 @@ __all__ = [
 PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/CartPole-v0": CartPoleEnv,
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
+    "pcctrl/Quadrotor-v0": QuadrotorEnv,
 }
 LINEAR = "pcctrl/LinearSystem-v0"
 
@@ -72,22 +76,21 @@ def make_sensed(
     process_noise: Noise | Sequence[Noise] | None = None,
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
     **imperfections: Any,
 ) -> Sensors:
-    """Return a plant behind its sensors; by default both noises are smooth over two samples.
+    """Return a plant behind its sensors; by default with its own noises.
 
     Args:
         plant: the environment class.
-        process_noise: the disturbing force in N.
+        process_noise: the disturbing force in N, or several.
         sensor_noise: one a sensor.
         render_mode: see Gymnasium.
+        options: more of the plant's own.
         imperfections: ``bias``, ``dropout`` and ``delay`` of `Sensors`.
     """
-    if process_noise is not None and not isinstance(process_noise, Noise):
-        (process_noise,) = process_noise
-    env = plant(process_noise, render_mode)
-    noise = [plant.default_noise(std) for std in plant.sensor_std] if sensor_noise is None else sensor_noise
-    return Sensors(env, noise, **imperfections)
+    env = plant(process_noise, render_mode, **(options or {}))
+    return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **imperfections)
 
 
 def make_linear_system(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -146,6 +146,7 @@ class LinearPlant:
     """
 
     model: LinearModel
+    has_own_noise: ClassVar[bool] = True
 
     def sample_time(self) -> float:
         """Return the sample time in seconds."""

@@ -98,8 +98,8 @@ def pid_loop(task: Task, values: Array) -> PID:
     # What takes a million samples to integrate does nothing but leave a mode at 1.
     ki[np.abs(ki) * model.dt < 1e-6 * np.abs(kp)] = 0.0
     tau = float(np.exp(np.clip(values[-1], -20.0, 20.0))) * model.dt
-    _, _, goal = model.operating_point  # type: ignore[misc]
-    return PID(kp, ki, kd, model.dt, tau, (task.low, task.high), goal)
+    _, rest, goal = model.operating_point  # type: ignore[misc]
+    return PID(kp, ki, kd, model.dt, tau, (task.low, task.high), goal, rest)
 
 
 def holdable(model: LinearModel) -> list[int]:
