@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, positive, whole
+from pcctrl.arrays import Array, non_negative, whole
 from pcctrl.envs.regulation import RegulationEnv, render_metadata
 from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel
@@ -102,7 +102,9 @@ class QuadrotorEnv(RegulationEnv):
 
     def _hover(self) -> None:
         """Lean into the wind so that thrust balances it and gravity, and remember that as the rest."""
-        force = float(self.model.body("quadrotor").mass[0]) * self.model.opt.gravity + _resistance(self.model, self.wind)
+        force = float(self.model.body("quadrotor").mass[0]) * self.model.opt.gravity + _resistance(
+            self.model, self.wind
+        )
         thrust = float(np.linalg.norm(force))
         self.model.opt.wind[0] = self.wind
         up, axis = -force / thrust, np.zeros(3)

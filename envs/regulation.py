@@ -39,7 +39,7 @@ class RegulationEnv(MujocoEnv):
     """Keep a plant at its rest. A subclass names the file and the constants.
 
     Observations are the exact sensor readings (m, rad); wrap in `Sensors` for real ones. Actions are forces in N. The
-    reward is −(xᵀWx + uᵀρu), about the rest, of the state in which the action was taken. ``info`` has the true ``state``
+    reward is −(xᵀWx + uᵀρu), about rest, of the state in which the action was taken. ``info`` has the true ``state``
     (positions, velocities, then the actuators' own; of a free joint the way from rest), the ``cost``, the mean
     ``disturbance`` forces (q,) over the step in N, and whether the plant ``failed``.
 
@@ -63,9 +63,7 @@ class RegulationEnv(MujocoEnv):
     start_std: ClassVar[tuple[float, ...]]
     bounds: ClassVar[tuple[float, ...]]
 
-    def __init__(
-        self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None
-    ) -> None:
+    def __init__(self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None) -> None:
         super().__init__(
             self.path(),
             self.frame_skip_,

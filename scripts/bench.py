@@ -9,7 +9,19 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import arm, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
+from pcctrl.scripts.benchmarks import (
+    arm,
+    cruise,
+    flight,
+    limits,
+    loops,
+    pendulum,
+    presets,
+    quadrotor,
+    shocks,
+    speed,
+    swingup,
+)
 
 __all__ = ["Bench"]
 
@@ -22,6 +34,7 @@ BENCHMARKS = {
     "cruise": cruise.run,
     "flight": flight.run,
     "pendulum": pendulum.run,
+    "quadrotor": quadrotor.run,
     "speed": speed.run,
     "swingup": swingup.run,
 }
@@ -38,12 +51,13 @@ class Bench:
     peers (two minutes). cruise: the published PID as active inference, and one that learns within bounds (seconds).
     flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning).
+    quadrotor: position error in Dryden gusts at equal actuator effort, exact and flown on 60 seeds (minutes of tuning).
     speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
     from hanging by planning, 100 seeds (minutes).
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """limits, loops, shocks, presets, arm, cruise, flight, pendulum, speed or swingup."""
+    """limits, loops, shocks, presets, arm, cruise, flight, pendulum, quadrotor, speed or swingup."""
 
     def run(self, console: Console) -> None:
         """Run the benchmark and print its table."""
