@@ -83,7 +83,7 @@ class Hover:
 
 def _squares(task: Task, loop: Compensator, order: int = TRUTH) -> Array:
     """Return the exact mean squares (2,) of weighted state and of action."""
-    truth, nothing, one = task.model.joint(order), np.zeros((1, 1)), np.eye(1)
+    truth, nothing, one = task.linear.joint(order), np.zeros((1, 1)), np.eye(1)
     W = task.state_weight
     return np.array([closed_loop_cost(truth, loop, W, nothing), closed_loop_cost(truth, loop, 0.0 * W, one)])
 
@@ -149,7 +149,7 @@ class _Tuning:
     def _loop(self, name: str, task: Task, dearness: float) -> Compensator:
         design = DESIGNS[self._row]
         task = replace(task, action_weight=np.array([[dearness]]))
-        truth = task.model.joint(WHILE_TUNING)
+        truth = task.linear.joint(WHILE_TUNING)
         first = name not in self._values
         if not first:
             points = [self._values[name]]

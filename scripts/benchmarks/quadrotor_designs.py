@@ -49,7 +49,7 @@ def axes_of(env: QuadrotorEnv, sensor_noise: list[Noise]) -> dict[str, Task]:
     axes has a part of both, whose correlation over axes nothing here makes use of.
     """
     task = env.task(sensor_noise)
-    model, (T, S) = task.model, _turns(env)
+    model, (T, S) = task.linear, _turns(env)
     A, B, C, G = T.T @ model.A @ T, T.T @ model.B @ MIX, S.T @ model.C @ T, T.T @ model.noise_input
     W = T.T @ task.state_weight @ T
     tasks = {}
@@ -87,13 +87,13 @@ def assembled(env: QuadrotorEnv, loops: Mapping[str, Compensator]) -> Compensato
 
 def active(task: Task, rho: float, order: int = ORDER) -> Compensator:
     """Return active inference as the preset makes it, told the noise, with another ρ."""
-    efe = ExpectedFreeEnergy(task.model, task.state_weight, rho, order)
-    return fold(PCFilter(task.model, order), efe.gain)
+    efe = ExpectedFreeEnergy(task.linear, task.state_weight, rho, order)
+    return fold(PCFilter(task.linear, order), efe.gain)
 
 
 def untold(task: Task, rho: float) -> Compensator:
     """Return active inference that is told the gusts, but takes the noise of its sensors for white."""
-    model = replace(task.model, sensor_noise=task.model.white.sensor_noise)
+    model = replace(task.linear, sensor_noise=task.linear.white.sensor_noise)
     return active(replace(task, model=model), rho)
 
 
@@ -103,13 +103,13 @@ def untuned(name: str, task: Task) -> Array:
     In logarithms: a factor on the density of each process noise, on R of each sensor but the first (a steady gain
     depends on ratios only), on ρ; then the design's own number.
     """
-    told = np.zeros(len(_lumped(task)[1]) + len(task.model.C))
+    told = np.zeros(len(_lumped(task)[1]) + len(task.linear.C))
     return np.append(told, -1.0) if name in ("random walk", "integral") else told
 
 
 def _lumped(task: Task) -> tuple[Array, list[float]]:
     """Return noise inputs and sizes (per √Hz held over a sample) with all gusts, which push alike, as one force."""
-    model = task.model
+    model = task.linear
     sizes = np.array([w.whitened(model.dt, sensor=False).density for w in model.process_noise])
     gusts = [i for i, w in enumerate(model.process_noise) if w.variance > 0.0]
     rest = [i for i in range(len(sizes)) if i not in gusts]
@@ -125,7 +125,7 @@ def _lumped(task: Task) -> tuple[Array, list[float]]:
 
 def _believed(task: Task, values: Array, walk: float | None = None) -> LinearModel:
     """Return the model of a tuned LQG: white noise of tuned sizes, and a force that walks (N/√s) if told."""
-    model = task.model
+    model = task.linear
     G, sizes = _lumped(task)
     q = len(sizes)
     noises: list[Noise] = [White(density=d * float(np.exp(v))) for d, v in zip(sizes, values, strict=False)]
@@ -138,7 +138,7 @@ def _believed(task: Task, values: Array, walk: float | None = None) -> LinearMod
 
 
 def _rho(task: Task, values: Array) -> float:
-    q, m = len(_lumped(task)[1]), len(task.model.C)
+    q, m = len(_lumped(task)[1]), len(task.linear.C)
     return float(task.action_weight[0, 0] * np.exp(np.clip(values[q + m - 1], -30.0, 30.0)))
 
 
@@ -189,4 +189,4 @@ DESIGNS: dict[str, Callable[[Task, Array], Compensator]] = {
 
 
 def _gusty(task: Task) -> bool:
-    return any(w.variance > 0.0 for w in task.model.process_noise)
+    return any(w.variance > 0.0 for w in task.linear.process_noise)
