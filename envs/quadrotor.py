@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, whole
+from pcctrl.arrays import Array, choose, non_negative, whole
 from pcctrl.envs.regulation import RegulationEnv, render_metadata
 from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel
@@ -47,8 +47,8 @@ class QuadrotorEnv(RegulationEnv):
     """Hover in Dryden gusts by four rotors that lag, from position and attitude.
 
     0.716 kg, dt 0.01 s, 0 to 6 N a rotor with a lag of 0.02 s, drag of 0.15 N·s/m. The state is the way from hover:
-    position (m, world), rotation vector (rad, body), their rates, then the thrusts (N). Motion capture reads the first
-    six. W = 1 on position and 0.1 on yaw, ρ = 0.01. Fails beyond 5 m or 1 rad.
+    position (m, world), rotation vector (rad, body), their rates, then the thrusts (N). W = 1 on position and 0.1 on
+    yaw, ρ = 0.01. Fails beyond 5 m or 1 rad.
 
     Hover leans into the mean wind, which blows along x, so that only the gusts disturb it: by forces along x, y and z
     (world) through the drag. The rotors' ripple is a torque about each axis of the body.
@@ -57,11 +57,14 @@ class QuadrotorEnv(RegulationEnv):
         process_noise: the three forces (N) and torques (N·m); by default Dryden gusts of moderate turbulence at 6 m,
             and white torques of 0.005 N·m a sample.
         render_mode: see `RegulationEnv`.
+        sensing: ``"motion capture"`` reads the first six states, with 2 mm and 0.01 rad; ``"imu"`` position and yaw, by
+            radio and compass (0.02 m, 0.02 rad), then a gyroscope (0.005 rad/s) and an accelerometer (0.05 m/s²).
         wind: mean wind in m/s, at least 0; the gusts pass by at that speed, or at 5 m/s if there is none.
         loss: of a rotor's effectiveness, none by default.
 
     Raises:
         ParameterError, ShapeError: a noise of the wrong kind or number, or a wind too strong to hover in.
+        UnknownNameError: another sensing.
     """
 
     metadata = render_metadata(100)
@@ -80,9 +83,13 @@ class QuadrotorEnv(RegulationEnv):
         process_noise: Noise | Sequence[Noise] | None = None,
         render_mode: str | None = None,
         *,
+        sensing: Literal["motion capture", imu] = "motion capture",
         wind: float = 5.0,
         loss: RotorLoss | None = None,
     ) -> None:
+        self.sensing = choose("sensing", sensing, ("motion capture", "imu"))
+        if sensing == "imu":
+            self.sensor_std = (*(0.02,) * 4, *(0.005,) * 3, *(0.05,) * 3)
         self.wind = non_negative("wind", wind)
         self.loss = loss
         super().__init__(process_noise, render_mode)
@@ -120,26 +127,37 @@ class QuadrotorEnv(RegulationEnv):
         if sensors is not None:
             return super().linear_model(sensor_noise, sensors)
         # Attitude is read as the states have it, by no MJCF sensor.
-        plant = super().linear_model(sensor_noise[:3], ("position",))
-        x, u, _ = plant.start
+        if self.sensing == "imu":
+            poses, names, noises = (0, 1, 2, 5), (*"xyz", "yaw"), (*sensor_noise[:3], *sensor_noise[4:])
+        else:
+            poses, names, noises = tuple(range(6)), (*"xyz", "roll", "pitch", "yaw"), sensor_noise[:3]
+        self._heal()
+        plant = super().linear_model(noises, ("position", *self._inertial))
+        (x, u, y), k = plant.start, len(poses)
+        felt = np.vstack([np.zeros((k, len(self.disturbed))), plant.noise_outputs[3:]])
         return replace(
             plant,
-            C=np.eye(6, len(x)),
-            D=None,
+            C=np.vstack([np.eye(len(x))[list(poses)], plant.C[3:]]),
+            D=np.vstack([np.zeros((k, len(u))), np.asarray(plant.D)[3:]]),
+            noise_output=felt if felt.any() else None,
             sensor_noise=sensor_noise,
-            sensors=(*"xyz", "roll", "pitch", "yaw"),
-            operating_point=(x, u, np.zeros(6)),
+            sensors=(*names, *(plant.sensors or ())[3:]),
+            operating_point=(x, u, np.concatenate([np.zeros(k), y[3:]])),
         )
 
     def reset_model(self) -> Array:
         """Draw a start and new gusts, with all rotors well."""
-        self.model.actuator_gainprm[:, 0] = self._gain
+        self._heal()
         return super().reset_model()
+
+    def _heal(self) -> None:
+        self.model.actuator_gainprm[:, 0] = self._gain
 
     def step(self, action: ArrayLike) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Hold ``action`` (N) for one sample; see `RegulationEnv.step`."""
+        self._heal()
         if self.loss is not None and self.data.time >= self.loss.time - 0.5 * self.dt:
-            self.model.actuator_gainprm[self.loss.rotor, 0] = self._gain[self.loss.rotor] * self.loss.factor
+            self.model.actuator_gainprm[self.loss.rotor, 0] *= self.loss.factor
         return super().step(action)
 
     def _state(self) -> Array:
@@ -147,8 +165,16 @@ class QuadrotorEnv(RegulationEnv):
         mujoco.mj_differentiatePos(self.model, way, 1.0, self.init_qpos, self.data.qpos)
         return np.concatenate([way, self.data.qvel, self.data.act])
 
+    @property
+    def _inertial(self) -> tuple[str, ...]:
+        return ("gyro", "accelerometer") if self.sensing == "imu" else ()
+
     def _readings(self) -> Array:
-        return self._state()[:6]
+        state = self._state()
+        if self.sensing != "imu":
+            return state[:6]
+        inertial = [self.data.sensor(name).data for name in self._inertial]
+        return np.concatenate([state[:3], state[5:6], *inertial])
 
 
 def _resistance(model: mujoco.MjModel, wind: float) -> Array:

@@ -260,18 +260,18 @@ def report(console: Console, rows: Sequence[Hover]) -> None:
         console.print(exact, end="\n\n")
         console.print(flown, end="\n\n")
     console.print(
-        "Hover at 6 m in 5 m/s of mean wind, moderate turbulence, which pushes through 0.15 N·s/m of drag; white torques "
-        "of 0.005 N·m a sample; dt 0.01 s; rotors lag by 0.02 s; motion capture of 2 mm and 0.01 rad, smooth: s = 2 "
-        "samples, floor 1e-3; lag 0. RMS: all axes together; act: what is added to a rotor's rest, RMS over all four. "
-        "All rows: least mean square of position + λ action by axis (along, across, up: at hover they are exactly "
-        f"apart), then λ such that act is that of aif at λ = {REFERENCE[1]:g} /N²; one loop for yaw, aif's. aif, of "
-        f"order {ORDER}, and of order 4: gusts and sensor noise told. Sensors untold: taken for white. random walk: LQG "
-        "with a force that walks; densities of walk, white force and torque, R and λ tuned. integral: LQG on the state "
-        "and the position's integral; densities, R, λ and its weight tuned. LQG: densities, R and λ. PID: on position "
-        "and attitude. Tuned for that very noise on chains of order "
-        f"{WHILE_TUNING}, {STARTS} starts by axis (PID {2 * STARTS}), and on from the best as λ moves; starts: the "
-        f"worst over the best. Truth and optimum: chains of order {TRUTH}. Flown: {STEPS * 0.01:g} s from up to "
-        f"centimetres away, nonlinear, within 0 to 6 N a rotor; the first {SETTLE * 0.01:g} s are not scored; paired "
-        "seeds, bootstrap. In white noise aif is the optimum, whatever its order.\n"
+        "Hover at 6 m in 5 m/s of mean wind, moderate turbulence, which pushes through 0.15 N·s/m of drag; white "
+        "torques of 0.005 N·m a sample; dt 0.01 s; rotors lag by 0.02 s; motion capture of 2 mm and 0.01 rad, smooth: "
+        "s = 2 samples, floor 1e-3; lag 0. RMS: all axes together; act: what is added to a rotor's rest, RMS over all "
+        "four. All rows: least mean square of position + λ action by axis (along, across, up: at hover they are "
+        f"exactly apart), then λ such that act is that of aif at λ = {REFERENCE[1]:g} /N²; one loop for yaw, aif's. "
+        f"aif, of order {ORDER}, and of order 4: gusts and sensor noise told. Sensors untold: taken for white. random "
+        "walk: LQG with a force that walks; densities of walk, white force and torque, R and λ tuned. integral: LQG on "
+        "the state and the position's integral; densities, R, λ and its weight tuned. LQG: densities, R and λ. PID: on "
+        f"position and attitude. Tuned for that very noise on chains of order {WHILE_TUNING}, {STARTS} starts an axis "
+        f"(PID {2 * STARTS}), and on from the best as λ moves; starts: the worst over the best. Truth and optimum: "
+        f"chains of order {TRUTH}. Flown: {STEPS * 0.01:g} s from a few centimetres away, nonlinear, within 0 to 6 N a "
+        f"rotor; the first {SETTLE * 0.01:g} s are not scored; paired seeds, bootstrap. In white noise aif is the "
+        "optimum, whatever its order.\n"
     )
     console.print(claims_table(claims(rows), "Asked"))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, choose
 from pcctrl.errors import ModelError, ParameterError
+from pcctrl.models.checks import as_noises
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco.names import actuator_names, choose_forces, state_names
 from pcctrl.noise import Noise, White
@@ -44,7 +45,8 @@ def linearise(
 
     States are the tangent-space positions and then the velocities of all degrees of freedom, then the actuators' own.
     Native sensor and actuator delays are left out. Unlike ``mjd_transitionFD``, which it equals where that works, it
-    takes models with RK4 or with delays as well. Noise acts, as in the simulation, at every physics step.
+    takes models with RK4 or with delays as well. Noise acts, as in the simulation, at every physics step;
+    accelerometers and force sensors feel it if it is coloured (a white force has no value at a moment).
 
     Args:
         mjmodel: the model; it is not changed.
@@ -87,7 +89,10 @@ def linearise(
     rows, names = _sensor_rows(model, sensors)
     nv, h = model.nv, float(model.opt.timestep)
     _, general, cartesian = choose_forces(model, noise_input)
-    A, B, G, C, D = _derivatives(model, data, general, cartesian)
+    A, B, G, C, D, E = _derivatives(model, data, general, cartesian)
+    # What is left of rounding is no feeling; and a white force has no value that could be felt.
+    E[np.abs(E) < 1e-9] = 0.0
+    E[:, [w.density > 0.0 for w in as_noises("process_noise", process_noise, len(general), sensor=False)]] = 0.0
     if sensor_noise is None:
         sensor_noise = [White(std=std) for std in _stated_noise(model)[rows]]
     position = np.asarray(qpos, dtype=np.float64) if model.nq == nv else np.zeros(nv)
@@ -98,6 +103,7 @@ def linearise(
         D[rows],
         dt=h,
         noise_input=G,
+        noise_output=E[rows] if E[rows].any() else None,
         process_noise=process_noise,
         sensor_noise=sensor_noise,
         prior=prior,
@@ -130,8 +136,8 @@ def _stated_noise(model: mujoco.MjModel) -> Array:
 
 def _derivatives(
     model: mujoco.MjModel, data: mujoco.MjData, general: Array, cartesian: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return A, B, G, C, D: central differences of one physics step and of the sensors read at its start."""
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return A, B, G, C, D, E: central differences of one physics step and of the sensors read at its start."""
     nv, nu, n = model.nv, model.nu, 2 * model.nv + model.na
     width = n + nu + len(general)
     steps, readings = np.zeros((n, width)), np.zeros((model.nsensordata, width))
@@ -158,5 +164,5 @@ def _derivatives(
             mujoco.mj_differentiatePos(model, shift, 1.0, data.qpos, moved.qpos)
             steps[:, i] += np.concatenate([shift, moved.qvel, moved.act]) / (2.0 * eps)
     A, B, G = np.split(steps, [n, n + nu], axis=1)
-    C, D, _ = np.split(readings, [n, n + nu], axis=1)
-    return A, B, G, C, D
+    C, D, E = np.split(readings, [n, n + nu], axis=1)
+    return A, B, G, C, D, E
