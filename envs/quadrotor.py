@@ -83,7 +83,7 @@ class QuadrotorEnv(RegulationEnv):
         process_noise: Noise | Sequence[Noise] | None = None,
         render_mode: str | None = None,
         *,
-        sensing: Literal["motion capture", imu] = "motion capture",
+        sensing: Literal["motion capture", "imu"] = "motion capture",
         wind: float = 5.0,
         loss: RotorLoss | None = None,
     ) -> None:

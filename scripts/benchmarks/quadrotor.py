@@ -32,7 +32,7 @@ from pcctrl.tuning import ORDER
 from pcctrl.tuning.loops import graded_cost, pid_starts
 from pcctrl.tuning.search import scattered, search
 
-__all__ = ["CASES", "ROWS", "Hover", "claims", "hover", "run", "sensors_of"]
+__all__ = ["CASES", "ROWS", "Hover", "Tuning", "claims", "fly", "hover", "report", "run", "sensors_of"]
 
 # Smoothness of the motion capture's noise in samples.
 CASES = {"white": 0.0, "smooth": 2.0}
@@ -106,7 +106,7 @@ def hover(row: str, case: str, effort: float | None = None, **budget: Any) -> Ho
     yaw = active(turning, REFERENCE[1])
     resting = _squares(turning, yaw)[1]
     make = partial(active, order=TRUTH) if row == "optimum" else ACTIVE.get(row)
-    tuning = _Tuning(row, tasks, budget.get("starts", STARTS), budget.get("evaluations", EVALUATIONS))
+    tuning = Tuning(row, tasks, budget.get("starts", STARTS), budget.get("evaluations", EVALUATIONS))
 
     def at(dearness: float) -> tuple[dict[str, Compensator], Array]:
         if make is not None:
@@ -134,8 +134,15 @@ def hover(row: str, case: str, effort: float | None = None, **budget: Any) -> Ho
     return Hover(row, case, float(found[0]), float(found[1]), tuning.spread, tuning.evaluations, flights)
 
 
-class _Tuning:
-    """The tuning of one design on all axes, which goes on from where it was."""
+class Tuning:
+    """The tuning of one design on all axes, which goes on from where it was.
+
+    Args:
+        row: of `DESIGNS`.
+        tasks: of each axis.
+        starts: of the first search on each.
+        evaluations: at most so many from each start, and so many again from the best; a third when it goes on.
+    """
 
     def __init__(self, row: str, tasks: Mapping[str, Task], starts: int, evaluations: int) -> None:
         self._row, self._tasks, self._starts, self._budget = row, tasks, starts, evaluations
