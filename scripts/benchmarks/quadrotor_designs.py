@@ -18,7 +18,7 @@ from pcctrl.models import LinearModel, Task
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, White
 from pcctrl.tuning import ORDER, pid_loop
 
-__all__ = ["AXES", "DESIGNS", "active", "assembled", "axes_of", "untold", "untuned"]
+__all__ = ["AXES", "DESIGNS", "MIX", "active", "assembled", "axes_of", "untold", "untuned"]
 
 # The rotors (front, left, back, right) that thrust, roll, pitch and yaw; columns are orthonormal.
 _MIX = np.array([[0.5, 0.0, -(0.5**0.5), -0.5], [0.5, 0.5**0.5, 0.0, 0.5]])
