@@ -14,19 +14,17 @@ from rich.console import Console
 from rich.progress import track
 
 from pcctrl.arrays import Array
-from pcctrl.controllers import ExpectedFreeEnergy
 from pcctrl.envs import QuadrotorEnv, Sensors
-from pcctrl.evaluation import Compensator, closed_loop_cost, fold
-from pcctrl.filters import PCFilter
+from pcctrl.evaluation import Compensator, closed_loop_cost
 from pcctrl.models import Task
 from pcctrl.noise import Noise, Smooth, White
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 from pcctrl.scripts.benchmarks.quadrotor_designs import (
     DESIGNS,
-    MIX,
     active,
     assembled,
     axes_of,
+    optimum,
     untold,
     untuned,
 )
@@ -91,21 +89,6 @@ def _squares(task: Task, loop: Compensator, order: int = TRUTH) -> Array:
     return np.array([closed_loop_cost(truth, loop, W, nothing), closed_loop_cost(truth, loop, 0.0 * W, one)])
 
 
-def _optimum(env: QuadrotorEnv, case: str, rho: float) -> Array:
-    """Return RMS position and action (2,) of active inference of `TRUTH`'s order on all axes together: the optimum."""
-    task = env.task(sensors_of(case))
-    # ρ is the same for whatever moves the position; yaw keeps its own.
-    weight = MIX @ np.diag([rho, rho, rho, REFERENCE[1]]) @ MIX.T
-    efe = ExpectedFreeEnergy(task.linear, task.state_weight, weight, TRUTH)
-    loop, truth = fold(PCFilter(task.linear, TRUTH), efe.gain), task.linear.joint(TRUTH)
-    position = np.diag([1.0, 1.0, 1.0, *np.zeros(len(task.state_weight) - 3)])
-    squares = [
-        closed_loop_cost(truth, loop, position, np.zeros((4, 4))),
-        closed_loop_cost(truth, loop, 0.0 * position, np.eye(4) / 4.0),
-    ]
-    return np.sqrt(squares)
-
-
 def hover(row: str, case: str, effort: float | None = None, **budget: Any) -> Hover:
     """Return a row at an actuator RMS of ``effort`` N, by default whatever that of the reference's ρ is.
 
@@ -128,7 +111,7 @@ def hover(row: str, case: str, effort: float | None = None, **budget: Any) -> Ho
 
     def at(dearness: float) -> tuple[dict[str, Compensator], Array]:
         if row == "optimum":
-            return {}, _optimum(env, case, dearness)
+            return {}, optimum(env, sensors_of(case), dearness, REFERENCE[1], TRUTH)
         if make is not None:
             loops = {name: make(task, dearness) for name, task in tasks.items()}
         else:
@@ -297,8 +280,8 @@ def report(console: Console, rows: Sequence[Hover]) -> None:
         "the state and the position's integral; densities, R, λ and its weight tuned. LQG: densities, R and λ. PID: on "
         f"position and attitude. Tuned for that very noise on chains of order {WHILE_TUNING}, {STARTS} starts an axis "
         f"(PID {2 * STARTS}), and on from the best as λ moves; starts: the worst over the best. Truth and optimum: "
-        f"chains of order {TRUTH}, the optimum on all axes together. Flown: {STEPS * 0.01:g} s from a few centimetres away, nonlinear, within 0 to 6 N a "
-        f"rotor; the first {SETTLE * 0.01:g} s are not scored; paired seeds, bootstrap. In white noise aif is the "
-        "optimum by axis, whatever its order.\n"
+        f"chains of order {TRUTH}, the optimum on all axes together. Flown: {STEPS * 0.01:g} s from a few centimetres "
+        f"away, nonlinear, within 0 to 6 N a rotor; the first {SETTLE * 0.01:g} s are not scored; paired seeds, "
+        "bootstrap. In white noise aif is the optimum by axis, whatever its order.\n"
     )
     console.print(claims_table(claims(rows), "Asked"))

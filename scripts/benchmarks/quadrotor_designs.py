@@ -11,14 +11,14 @@ import numpy as np
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy
 from pcctrl.envs import QuadrotorEnv
-from pcctrl.evaluation import Compensator, fold, fold_pid
+from pcctrl.evaluation import Compensator, closed_loop_cost, fold, fold_pid
 from pcctrl.filters import PCFilter
 from pcctrl.linalg import block_diag, riccati
 from pcctrl.models import LinearModel, Task
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, White
 from pcctrl.tuning import ORDER, pid_loop
 
-__all__ = ["AXES", "DESIGNS", "MIX", "active", "assembled", "axes_of", "untold", "untuned"]
+__all__ = ["AXES", "DESIGNS", "MIX", "active", "assembled", "axes_of", "optimum", "untold", "untuned"]
 
 # The rotors (front, left, back, right) that thrust, roll, pitch and yaw; columns are orthonormal.
 _MIX = np.array([[0.5, 0.0, -(0.5**0.5), -0.5], [0.5, 0.5**0.5, 0.0, 0.5]])
@@ -89,6 +89,24 @@ def active(task: Task, rho: float, order: int = ORDER) -> Compensator:
     """Return active inference as the preset makes it, told the noise, with another ρ."""
     efe = ExpectedFreeEnergy(task.linear, task.state_weight, rho, order)
     return fold(PCFilter(task.linear, order), efe.gain)
+
+
+def optimum(env: QuadrotorEnv, sensor_noise: list[Noise], rho: float, yaw: float, order: int) -> Array:
+    """Return exact RMS position and rotor action (2,) of active inference on all axes together, of a high order.
+
+    Args:
+        env: the quadrotor.
+        sensor_noise: one a sensor.
+        rho: ρ of all that moves the position.
+        yaw: ρ of yaw.
+        order: of the chains that are the truth and are told.
+    """
+    task = env.task(sensor_noise)
+    truth, n = task.linear.joint(order), len(task.state_weight)
+    efe = ExpectedFreeEnergy(task.linear, task.state_weight, MIX @ np.diag([rho, rho, rho, yaw]) @ MIX.T, order)
+    loop, position = fold(PCFilter(task.linear, order), efe.gain), np.diag([1.0] * 3 + [0.0] * (n - 3))
+    weights = (position, np.zeros((4, 4))), (0.0 * position, np.eye(4) / 4.0)
+    return np.sqrt([closed_loop_cost(truth, loop, *pair) for pair in weights])
 
 
 def untold(task: Task, rho: float) -> Compensator:
