@@ -7,44 +7,52 @@ if __name__ != "pcctrl.envs":
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
+from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
+from pcctrl.envs.faults import ActuatorLoss, Payload
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import NoiseOptions, Plant
-from pcctrl.envs.quadrotor import QuadrotorEnv, RotorLoss
+from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
 from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, PlantOptions, SimulatedPlant, simulated
 from pcctrl.errors import ModelError
-from pcctrl.models import LinearModel
+from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "ARMS",
     "LINEAR",
     "PLANTS",
     "SIMULATION",
     "SIMULATIONS",
+    "ActuatorLoss",
+    "Arm2Env",
+    "Arm7Env",
+    "ArmEnv",
     "CartPoleEnv",
     "LinearPlant",
     "MassSpringDamperEnv",
     "ModelEnv",
     "NoiseOptions",
+    "Payload",
     "Plant",
     "PlantOptions",
     "QuadrotorEnv",
     "RegulationEnv",
-    "RotorLoss",
     "Scene",
     "Sensors",
     "SimulatedPlant",
+    "make_arm",
     "make_linear_system",
     "make_sensed",
     "make_simulation",
@@ -58,6 +66,7 @@ PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
     "pcctrl/Quadrotor-v0": QuadrotorEnv,
 }
+ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
 LINEAR = "pcctrl/LinearSystem-v0"
 
 
@@ -65,7 +74,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
     """Return the plant behind an environment.
 
     Args:
-        env_id: see `PLANTS`, or `LINEAR`, or what `simulated` takes.
+        env_id: see `PLANTS` and `ARMS`, or `LINEAR`, or what `simulated` takes.
         model: TOML file of the linear system, two masses by default.
         options: of a simulation.
 
@@ -76,7 +85,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
     """
     ours = env_id.startswith("pcctrl/")
     if ours:
-        choose("env", env_id, (*PLANTS, LINEAR, *SIMULATIONS))
+        choose("env", env_id, (*PLANTS, *ARMS, LINEAR, *SIMULATIONS))
     if ours and options is not None and options != PlantOptions():
         raise ModelError(name="plant", expected="an MJCF file or a Gymnasium id", received=f"options for {env_id}")
     if model is not None and env_id != LINEAR:
@@ -87,7 +96,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
         plant = simulated(env_id, options)
         _ = plant.model  # what is wrong with it is said now
         return plant
-    return PLANTS[env_id]
+    return ARMS[env_id] if env_id in ARMS else PLANTS[env_id]
 
 
 def make_sensed(
@@ -110,6 +119,43 @@ def make_sensed(
     """
     env = plant(process_noise, render_mode, **(options or {}))
     return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **imperfections)
+
+
+def make_arm(
+    arm: type[ArmEnv],
+    process_noise: Noise | Sequence[Noise] | None = None,
+    sensor_noise: Sequence[Noise] | None = None,
+    render_mode: str | None = None,
+    *,
+    trajectory: Literal["reach", "track", "hold"] = "track",
+    friction: Literal["published", "coulomb", "none"] = "published",
+    encoders: Sequence[str] = ("link", "motor"),
+    mismatch: Mismatch | None = None,
+    horizon: int = 20,
+    push: float | None = None,
+    payload: tuple[float, float] | None = None,
+    **imperfections: Any,
+) -> gym.Env[Any, Any]:
+    """Return an arm behind its encoders; by default all noises are smooth over two samples.
+
+    Args:
+        arm: the environment class.
+        process_noise: see `ArmEnv`.
+        sensor_noise: one an encoder.
+        render_mode: see Gymnasium.
+        trajectory: see `ArmEnv`, as the next five.
+        friction: in the joints.
+        encoders: that are there.
+        mismatch: of the told model.
+        horizon: samples of the preview.
+        push: N.
+        payload: kg at the tip, and the seconds after which it is picked up; or None.
+        imperfections: ``bias``, ``dropout``, … of `Sensors`.
+    """
+    env = arm(trajectory, process_noise, friction, encoders, mismatch, horizon, push, render_mode)
+    noise = [env.default_noise(std) for std in env.reading_std] if sensor_noise is None else sensor_noise
+    sensed = Sensors(env, noise, **imperfections)
+    return sensed if payload is None else Payload(sensed, env.tip, *payload)
 
 
 def make_linear_system(
@@ -171,6 +217,10 @@ for _id, _plant in PLANTS.items():
         max_episode_steps=1000,
         # A dropped sample is NaN, which Gymnasium's passive checker would warn of; our tests run the full checker.
         disable_env_checker=True,
+    )
+for _id, _arm in ARMS.items():
+    gym.register(
+        _id, entry_point="pcctrl.envs:make_arm", kwargs={"arm": _arm}, max_episode_steps=5000, disable_env_checker=True
     )
 for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
     gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)

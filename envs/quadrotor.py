@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, choose, non_negative, whole
+from pcctrl.arrays import Array, choose, non_negative
 from pcctrl.envs.regulation import RegulationEnv, render_metadata
 from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel
 from pcctrl.noise import Noise, White, dryden
 
-__all__ = ["QuadrotorEnv", "RotorLoss"]
-
-
-@dataclass(frozen=True)
-class RotorLoss:
-    """A rotor that loses effectiveness: a nick in its blade, a failing bearing.
-
-    Args:
-        rotor: 0 to 3: front, left, back, right.
-        factor: what is left of its thrust, at least 0.
-        time: seconds from the start of the episode.
-
-    Raises:
-        ParameterError: a value out of its range.
-    """
-
-    rotor: int = 0
-    factor: float = 0.7
-    time: float = 0.0
-
-    def __post_init__(self) -> None:
-        if whole("rotor", self.rotor) > 3:
-            raise ParameterError(name="rotor", expected="0 to 3", received=self.rotor)
-        non_negative("factor", self.factor)
-        non_negative("time", self.time)
+__all__ = ["QuadrotorEnv"]
 
 
 class QuadrotorEnv(RegulationEnv):
@@ -48,7 +23,7 @@ class QuadrotorEnv(RegulationEnv):
 
     0.716 kg, dt 0.01 s, 0 to 6 N a rotor with a lag of 0.02 s, drag of 0.15 N·s/m. The state is the way from hover:
     position (m, world), rotation vector (rad, body), their rates, then the thrusts (N). W = 1 on position and 0.1 on
-    yaw, ρ = 0.01. Fails beyond 5 m or 1 rad.
+    yaw, ρ = 0.01. Fails beyond 5 m or 1 rad. `ActuatorLoss` takes a part of a rotor's thrust away.
 
     Hover leans into the mean wind, which blows along x, so that only the gusts disturb it: by forces along x, y and z
     (world) through the drag. The rotors' ripple is a torque about each axis of the body.
@@ -60,7 +35,6 @@ class QuadrotorEnv(RegulationEnv):
         sensing: ``"motion capture"`` reads the first six states, with 2 mm and 0.01 rad; ``"imu"`` position and yaw, by
             radio and compass (0.02 m, 0.02 rad), then a gyroscope (0.005 rad/s) and an accelerometer (0.05 m/s²).
         wind: mean wind in m/s, at least 0; the gusts pass by at that speed, or at 5 m/s if there is none.
-        loss: of a rotor's effectiveness, none by default.
 
     Raises:
         ParameterError, ShapeError: a noise of the wrong kind or number, or a wind too strong to hover in.
@@ -85,16 +59,13 @@ class QuadrotorEnv(RegulationEnv):
         *,
         sensing: Literal["motion capture", "imu"] = "motion capture",
         wind: float = 5.0,
-        loss: RotorLoss | None = None,
     ) -> None:
         self.sensing = choose("sensing", sensing, ("motion capture", "imu"))
         if sensing == "imu":
             self.sensor_std = (*(0.02,) * 4, *(0.005,) * 3, *(0.05,) * 3)
         self.wind = non_negative("wind", wind)
-        self.loss = loss
         super().__init__(process_noise, render_mode)
         self._hover()
-        self._gain = self.model.actuator_gainprm[:, 0].copy()
 
     @classmethod
     def drag(cls) -> float:
@@ -131,7 +102,6 @@ class QuadrotorEnv(RegulationEnv):
             poses, names, noises = (0, 1, 2, 5), (*"xyz", "yaw"), (*sensor_noise[:3], *sensor_noise[4:])
         else:
             poses, names, noises = tuple(range(6)), (*"xyz", "roll", "pitch", "yaw"), sensor_noise[:3]
-        self._heal()
         plant = super().linear_model(noises, ("position", *self._inertial))
         (x, u, y), k = plant.start, len(poses)
         felt = np.vstack([np.zeros((k, len(self.disturbed))), plant.noise_outputs[3:]])
@@ -144,21 +114,6 @@ class QuadrotorEnv(RegulationEnv):
             sensors=(*names, *(plant.sensors or ())[3:]),
             operating_point=(x, u, np.concatenate([np.zeros(k), y[3:]])),
         )
-
-    def reset_model(self) -> Array:
-        """Draw a start and new gusts, with all rotors well."""
-        self._heal()
-        return super().reset_model()
-
-    def _heal(self) -> None:
-        self.model.actuator_gainprm[:, 0] = self._gain
-
-    def step(self, action: ArrayLike) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Hold ``action`` (N) for one sample; see `RegulationEnv.step`."""
-        self._heal()
-        if self.loss is not None and self.data.time >= self.loss.time - 0.5 * self.dt:
-            self.model.actuator_gainprm[self.loss.rotor, 0] *= self.loss.factor
-        return super().step(action)
 
     def _state(self) -> Array:
         way = np.zeros(self.model.nv)

@@ -10,7 +10,7 @@ import pytest
 from contracts import check_environment
 
 from pcctrl import agents
-from pcctrl.envs import QuadrotorEnv, RotorLoss, Sensors
+from pcctrl.envs import ActuatorLoss, QuadrotorEnv, Sensors
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, White
 
@@ -125,25 +125,15 @@ def test_an_agent_that_knows_nothing_falls_back_to_hover() -> None:
         np.testing.assert_allclose(actions, np.tile(agents.task_of(env).model.start[1], (3, 1)), atol=1e-6)
 
 
-def test_a_rotor_loses_thrust_at_its_time_and_is_well_again_at_the_next_start() -> None:
-    loss = RotorLoss(rotor=1, factor=0.7, time=0.05)
-    env, well = QuadrotorEnv(QUIET, loss=loss), QuadrotorEnv(QUIET)
-    for _ in range(2):
-        env.reset(seed=0)
-        well.reset(seed=0)
-        for k in range(8):
-            *_, lost = env.step(env.rest)
-            *_, whole = well.step(well.rest)
-            if k < 5:
-                np.testing.assert_array_equal(lost["state"], whole["state"])
-        # The left rotor lifts the left side, which is a roll forward of x.
-        assert lost["state"][9] < whole["state"][9] - 0.1
-        # The model is of a quadrotor that is well, whatever has just happened.
-        np.testing.assert_array_equal(env.linear_model(told(env)).A, well.linear_model(told(well)).A)
-
-
 def test_agents_live_with_the_loss_of_a_rotor() -> None:
-    env = gym.make("pcctrl/Quadrotor-v0", options={"loss": RotorLoss(0, 0.7, 1.0)})
+    lost, well = (ActuatorLoss(QuadrotorEnv(QUIET), [1.0, effect, 1.0, 1.0]) for effect in (0.7, 1.0))
+    for env in (lost, well):
+        env.unwrapped.start_std = (0.0,) * 16  # type: ignore[attr-defined]
+        env.reset(seed=0)
+    rates = [[env.step(QuadrotorEnv(QUIET).rest)[4]["state"][9] for env in (lost, well)] for _ in range(5)]
+    # The left rotor lifts the left side, which is a roll forward of x.
+    assert rates[-1][0] < rates[-1][1] - 0.1
+    env = ActuatorLoss(gym.make("pcctrl/Quadrotor-v0"), [0.7, 1.0, 1.0, 1.0], at=1.0)
     states, _ = flown(env, agents.make("aif", env), 400)
     assert len(states) == 400
 
@@ -156,9 +146,6 @@ def test_agents_live_with_the_loss_of_a_rotor() -> None:
         (lambda: QuadrotorEnv(wind=-1.0), ParameterError, "wind"),
         (lambda: QuadrotorEnv(wind=200.0), ParameterError, "wind"),
         (lambda: QuadrotorEnv(sensing="radar"), UnknownNameError, "sensing"),  # type: ignore[arg-type]
-        (lambda: RotorLoss(rotor=4), ParameterError, "rotor"),
-        (lambda: RotorLoss(factor=-0.1), ParameterError, "factor"),
-        (lambda: RotorLoss(time=-1.0), ParameterError, "time"),
         (lambda: Sensors(QuadrotorEnv()).task(), PcctrlError, "noise"),
     ],
 )
