@@ -51,7 +51,7 @@ class Bench:
     peers (two minutes). cruise: the published PID as active inference, and one that learns within bounds (seconds).
     flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning).
-    quadrotor: position error in Dryden gusts at equal actuator effort, exact and flown on 60 seeds (minutes of tuning).
+    quadrotor: position error in Dryden gusts at equal actuator effort, exact and flown on 50 seeds (minutes of tuning).
     speed: times, as ratios to the products that they need and to filterpy (seconds). swingup: two pendulums swung up
     from hanging by planning, 100 seeds (minutes).
     """

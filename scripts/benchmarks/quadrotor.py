@@ -47,7 +47,7 @@ ROWS = (*ACTIVE, *DESIGNS)
 REFERENCE = ("aif", 0.01)
 # Orders of the chains that stand for the truth, and while tuning.
 TRUTH, WHILE_TUNING = 16, 8
-STEPS, SETTLE, SEEDS, STARTS, EVALUATIONS = 2000, 300, 60, 6, 500
+STEPS, SETTLE, SEEDS, STARTS, EVALUATIONS = 1500, 200, 50, 6, 300
 # Efforts are equal when they are within this much of each other.
 _EQUAL = 5e-4
 
