@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, choose, positive, vectors, whole
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.models.checks import as_limits, as_noises, as_rates, check_matrices, takes_batches, together
-from pcctrl.models.differences import differentiate_rates, differentiate_readout, differentiate_transition
+from pcctrl.models.differences import (
+    chain_rule,
+    differentiate_rates,
+    differentiate_readout,
+    differentiate_transition,
+)
 from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.noise import Noise
 
@@ -46,6 +51,8 @@ class NonlinearModel(Flat):
         f_jacobians: function of x, u, w (vectors) that returns the derivatives (n, n), (n, p), (n, q) of f; by default
             the sample is differentiated by central differences.
         g_jacobians: function of x, u that returns the derivatives (m, n), (m, p) of g; likewise.
+        sensor_scale: function of x (n,) that returns positive factors (m,) on the sensors' white variances there, where
+            they depend on the state: a sensor may see worse from afar.
         disturbance: rate of the random walk that adds to each input, in its unit per √s, one number or (p,), or None.
         limits: least and greatest input, one number or (p,) each; none by default.
         prior: covariance (n, n) of the state before the first sample, or None.
@@ -70,6 +77,7 @@ class NonlinearModel(Flat):
     substeps: int = field(default=1, kw_only=True)
     f_jacobians: Callable[[Array, Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
     g_jacobians: Callable[[Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
+    sensor_scale: Callable[[Array], ArrayLike] | None = field(default=None, kw_only=True)
     disturbance: Array | float | None = field(default=None, kw_only=True)
     limits: tuple[Any, Any] = field(default=(-np.inf, np.inf), kw_only=True)
     prior: Array | None = field(default=None, kw_only=True)
@@ -79,7 +87,7 @@ class NonlinearModel(Flat):
     _sizes: tuple[int, int, int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("f", "g", "f_jacobians", "g_jacobians"):
+        for name in ("f", "g", "f_jacobians", "g_jacobians", "sensor_scale"):
             value: Any = getattr(self, name)
             if not callable(value) and (value is not None or name in ("f", "g")):
                 raise ParameterError(name=name, expected="a function", received=f"{type(value).__name__}")
@@ -101,6 +109,10 @@ class NonlinearModel(Flat):
             check_matrices("f_jacobians", self.f_jacobians(x, u, w), n, (n, p, q))
         if self.g_jacobians is not None:
             check_matrices("g_jacobians", self.g_jacobians(x, u), m, (n, p))
+        if self.sensor_scale is not None:
+            factors = as_array("sensor_scale(x) at the operating point", self.sensor_scale(x), (m,))
+            if not (factors > 0.0).all():
+                raise ParameterError(name="sensor_scale", expected="positive factors", received=factors)
         checked: dict[str, Any] = {
             "dt": positive("dt", self.dt),
             "operating_point": (x, u, reading),
@@ -140,13 +152,14 @@ class NonlinearModel(Flat):
         return replace(self, dt=dt, substeps=round(ratio))
 
     @cached_property
-    def _batched(self) -> tuple[bool, bool]:
-        """Return whether f and g take batches: whether they answer one as they answer its rows."""
+    def _batched(self) -> tuple[bool, bool, bool]:
+        """Return whether f, g and ``sensor_scale`` take batches: whether they answer one as they answer its rows."""
         n, p, q, m = self._sizes
         rng = np.random.default_rng(0)
         x, u, w = (rng.uniform(-1e-3, 1e-3, (2, 5, size)) for size in (n, p, q))
         x, u = x + self.operating_point[0], u + self.operating_point[1]
-        return takes_batches(self.f, n, x, u, w), takes_batches(self.g, m, x, u)
+        scaled = self.sensor_scale is not None and takes_batches(self.sensor_scale, m, x)
+        return takes_batches(self.f, n, x, u, w), takes_batches(self.g, m, x, u), scaled
 
     def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
         batch = arguments[0].shape[:-1]
@@ -218,6 +231,17 @@ class NonlinearModel(Flat):
         x, u, w = self._arguments(x, self.operating_point[1] if u is None else u, w)
         return self._evaluate(self.g, x.ndim == 1 or self._batched[1], self._sizes[3], x, u)
 
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return ``sensor_scale`` at x (..., n), (..., m), or None without one.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        if self.sensor_scale is None:
+            return None
+        x = vectors("x", x, self._sizes[0])
+        return self._evaluate(self.sensor_scale, x.ndim == 1 or self._batched[2], self._sizes[3], x)
+
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
         """Return the derivatives of `transition` and `readout`.
 
@@ -242,34 +266,8 @@ class NonlinearModel(Flat):
         batch = x.shape[:-1]
         whole_step = np.empty((*batch, n, n + p + q))
         for index in np.ndindex(batch):
-            whole_step[index] = self._given(x[index], u[index], w[index])
+            whole_step[index] = chain_rule(self, x[index], u[index], w[index])
         return whole_step[..., :n], whole_step[..., n : n + p], whole_step[..., n + p :]
-
-    def _given(self, x: Array, u: Array, w: Array) -> Array:
-        """Return [F, B, G] of a sample by the chain rule from those of f."""
-        n, p, q, _ = self._sizes
-        h = self.dt / self.substeps
-        total = np.hstack([np.eye(n), np.zeros((n, p + q))])
-
-        def slope(x: Array, moved: Array) -> tuple[Array, Array]:
-            A, B, G = (np.asarray(J, dtype=np.float64) for J in self.f_jacobians(x, u, w))  # type: ignore[misc]
-            J = A @ moved
-            J[:, n : n + p] += B
-            J[:, n + p :] += G
-            return np.asarray(self.f(x, u, w), dtype=np.float64), J
-
-        with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                k1, K1 = slope(x, total)
-                if self.time == "discrete":
-                    x, total = k1, K1
-                    continue
-                k2, K2 = slope(x + 0.5 * h * k1, total + 0.5 * h * K1)
-                k3, K3 = slope(x + 0.5 * h * k2, total + 0.5 * h * K2)
-                k4, K4 = slope(x + h * k3, total + h * K3)
-                x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
-                total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
-        return total
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E of `jacobians`."""
