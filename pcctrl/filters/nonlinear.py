@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +15,7 @@ from pcctrl.filters.doubt import PATIENCE, judge
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import RecursiveFilter
 from pcctrl.free_energy import Correction, correct
-from pcctrl.models import generalise
+from pcctrl.models import PastModel, generalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,6 +160,24 @@ class NonlinearFilter(RecursiveFilter):
         """Return mean and covariance one sample later."""
         later, F, Q = joint.linearised(mean, u)
         return later, F @ P @ np.swapaxes(F, -1, -2) + Q
+
+    def _across(self, belief: Belief, u: Array) -> Array:
+        _, F, _ = self.joint.linearised(belief.mean, u)
+        return np.asarray(belief.covariance @ np.swapaxes(F, -1, -2))
+
+    def _way(self, mean: Array, base: Array) -> Array:
+        return self.joint.difference(mean, base)
+
+    def _moved(self, mean: Array, way: Array) -> Array:
+        return self.joint.integrate(mean, way)
+
+    def remembering(self, lag: int) -> Self:
+        """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
+        other = copy.copy(self)
+        for name in ("_prior", "_resampled"):
+            vars(other).pop(name, None)
+        vars(other)["joint"] = PastModel.of(self.joint, lag)
+        return other
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.

@@ -13,6 +13,7 @@ from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise
 
 __all__ = [
+    "as_delays",
     "as_limits",
     "as_noises",
     "as_rates",
@@ -22,6 +23,9 @@ __all__ = [
     "takes_batches",
     "together",
 ]
+
+# Longer delays, in samples, are a unit mixed up: each sample is a state.
+_LONGEST = 200.0
 
 
 def as_noises(name: str, noises: Noise | Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
@@ -63,6 +67,23 @@ def as_rates(name: str, value: ArrayLike | None, count: int) -> Array | None:
     if not (rates > 0.0).all():
         raise ParameterError(name=name, expected="positive rates", received=rates)
     return np.asarray(rates)
+
+
+def as_delays(name: str, delay: ArrayLike | None, dt: float, count: int) -> Array | None:
+    """Return seconds (count,) by which sensors are late, from one number for all or one each; None for none.
+
+    Raises:
+        ShapeError: of another size.
+        ParameterError: not whole samples of ``dt``, negative, or absurdly long.
+    """
+    if delay is None or not np.any(delay):
+        return None
+    delays = per_item(name, delay, count)
+    lags = delays / dt
+    if (lags < 0.0).any() or (lags > _LONGEST).any() or (np.abs(lags - np.rint(lags)) > 0.01).any():
+        expected = f"whole samples of {dt:g} s, from 0 to {_LONGEST:g}"
+        raise ParameterError(name=name, expected=expected, received=delay)
+    return delays
 
 
 def as_limits(name: str, limits: Any, size: int) -> tuple[Array, Array]:
