@@ -166,8 +166,8 @@ class NonlinearModel(Flat):
         return (
             takes_batches(self.f, n, *of_f),
             takes_batches(self.g, m, *of_g),
-            self.f_jacobians is not None and takes_batches(in_rows(self.f_jacobians), n * (n + p + q), *of_f),
-            self.g_jacobians is not None and takes_batches(in_rows(self.g_jacobians), m * (n + p), *of_g),
+            callable(self.f_jacobians) and takes_batches(in_rows(self.f_jacobians), n * (n + p + q), *of_f),
+            callable(self.g_jacobians) and takes_batches(in_rows(self.g_jacobians), m * (n + p), *of_g),
         )
 
     def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
@@ -201,7 +201,7 @@ class NonlinearModel(Flat):
 
     def derivative_jacobians(self, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
         """Return the derivatives (..., n, n), (..., n, p) and (..., n, q) of f at points of one batch."""
-        if self.f_jacobians is None:
+        if not callable(self.f_jacobians):
             return differentiate_rates(self, x, u, w)
         n, p, q, _ = self._sizes
         A, B, G = matrices_of(self.f_jacobians, ((n, n), (n, p), (n, q)), x.ndim == 1 or self._batched[2], x, u, w)
@@ -255,7 +255,7 @@ class NonlinearModel(Flat):
     ) -> tuple[Array, Array, Array]:
         """Return F, B and G of `jacobians`."""
         x, u, w = self._arguments(x, u, w)
-        if self.f_jacobians is None:
+        if not callable(self.f_jacobians):
             return differentiate_transition(self, x, u, w)
         n, p, _, _ = self._sizes
         whole_step = self._given(x, u, w)
@@ -287,7 +287,7 @@ class NonlinearModel(Flat):
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E of `jacobians`."""
         x, u, w = self._arguments(x, u, w)
-        if self.g_jacobians is None:
+        if not callable(self.g_jacobians):
             return differentiate_readout(self, x, u, w)
         n, p, q, m = self._sizes
         C, D = matrices_of(self.g_jacobians, ((m, n), (m, p)), x.ndim == 1 or self._batched[3], x, u)

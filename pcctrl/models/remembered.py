@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, frozen
 from pcctrl.errors import ParameterError
@@ -51,12 +52,12 @@ class LateModel(GeneralisedModel):
     inner: GeneralisedModel = field(kw_only=True)
 
     @cached_property
-    def _late(self) -> Array:
+    def _late(self) -> NDArray[np.int64]:
         """The late sensors among all."""
         return np.flatnonzero(self.model.lags)
 
     @cached_property
-    def _lines(self) -> tuple[Array, Array]:
+    def _lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where among the lines the newest reading of each late sensor stands, and the oldest."""
         lags = np.array(self.model.lags, dtype=np.int64)[self._late]
         ends = np.cumsum(lags)
@@ -250,7 +251,8 @@ class PastModel(GeneralisedModel):
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance before any data: of a past that says nothing of the first sample."""
         inner = self.inner.prior(plant)
-        return block_diag(np.kron(np.eye(self.lag), inner[: self.plant, : self.plant]), inner)
+        past = np.asarray(np.kron(np.eye(self.lag), inner[: self.plant, : self.plant]), dtype=np.float64)
+        return block_diag(past, inner)
 
     def resampled(self, dt: float) -> GeneralisedModel:
         """Return the same over ``dt`` seconds."""
