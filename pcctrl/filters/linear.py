@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times, vectors
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Info
-from pcctrl.filters.doubt import PATIENCE, Doubt, judge
+from pcctrl.filters.doubt import PATIENCE, Doubt, weigh
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import RecursiveFilter
 from pcctrl.free_energy import Correction, correct
@@ -226,11 +226,8 @@ class LinearFilter(RecursiveFilter):
         if self.outlier_threshold is not None:
             spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
             threshold, patience = self.outlier_threshold, self.outlier_patience
-            doubt, doubted = judge(innovation, spread + R, threshold, patience, doubt, present)
-            if doubted.any():
-                R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
-                return correct(P, C, R), doubt, doubted
-        if present is None and P is self.steady_prior:
+            doubt, doubted, R = weigh(innovation, spread, R, threshold, patience, doubt, present)
+        if R is self.joint.R and P is self.steady_prior:
             return self.steady, doubt, doubted
         return correct(P, C, R), doubt, doubted
 

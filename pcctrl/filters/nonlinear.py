@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
 from pcctrl.filters.belief import ABSURD, Belief, Info
-from pcctrl.filters.doubt import PATIENCE, judge
+from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import RecursiveFilter
 from pcctrl.free_energy import Correction, correct
@@ -204,9 +204,9 @@ class NonlinearFilter(RecursiveFilter):
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
-            variance, threshold, patience = spread + sample.R, self.outlier_threshold, self.outlier_patience
-            doubt, doubted = judge(innovation, variance, threshold, patience, doubt, sample.present)
-            sample = sample._replace(R=np.where(doubted, np.maximum(sample.R, innovation**2 - spread), sample.R))
+            threshold, patience = self.outlier_threshold, self.outlier_patience
+            doubt, doubted, R = weigh(innovation, spread, sample.R, threshold, patience, doubt, sample.present)
+            sample = sample._replace(R=R)
         correction = self._bayes(sensed.prior, sensed.rows, sample.R)
         found = self._descend(belief, sample, innovation, sensed.rows, correction)
         mean, covariance = found.mean, found.correction.covariance

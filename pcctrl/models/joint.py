@@ -165,9 +165,11 @@ def build_joint(model: LinearModel, order: int) -> JointModel:
         Q[:n, :n] = white @ white.T / h
         F, B, Q = compose(A, B, Q, model.substeps)
 
-    C = np.hstack([model.C, np.zeros((len(model.C), q + walks)), block_rows(*(c.H for c in sensor))])
-    state, u, y = model.operating_point  # type: ignore[misc]
     D = np.asarray(model.D)
+    # What adds to an input is read with it.
+    read = [np.zeros((len(D), q)), D[:, :walks], block_rows(*(c.H for c in sensor))]
+    C = np.hstack([model.C, *read])
+    state, u, y = model.operating_point  # type: ignore[misc]
     mean = np.concatenate([state, np.zeros(size - n)])
     lags = (0,) * len(model.C) if model.delay is None else np.rint(np.asarray(model.delay) / model.dt).astype(int)
     undelayed = JointModel(

@@ -17,7 +17,11 @@ Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("linear", [simulator_model(), continuous_model(), continuous_model(disturbance=None)])
+# A sensor that reads the input reads what adds to it.
+DIRECT = [replace(model, D=np.full_like(model.D, 0.7)) for model in (simulator_model(), continuous_model())]
+
+
+@pytest.mark.parametrize("linear", [simulator_model(), continuous_model(), continuous_model(disturbance=None), *DIRECT])
 @pytest.mark.parametrize("order", [0, 4, None])
 def test_of_linear_dynamics_it_is_the_joint_model(linear: LinearModel, order: int | None) -> None:
     joint = linear.white.joint(0) if order is None else linear.joint(order)
