@@ -210,7 +210,7 @@ class Idle:
     def reset(self, seed: int | None = None) -> None:
         pass
 
-    def act(self, obs: Any) -> Any:  # noqa: ARG002
+    def act(self, obs: Any, goal: Any = None) -> Any:  # noqa: ARG002
         return np.zeros(1)
 
 

@@ -1,7 +1,8 @@
 """Models of MuJoCo simulations: the only place in models that knows a simulator."""
 
 from pcctrl.models.mujoco.linearise import linearise
+from pcctrl.models.mujoco.mechanics import MujocoMechanics
 from pcctrl.models.mujoco.mismatch import Mismatch
 from pcctrl.models.mujoco.model import MujocoModel
 
-__all__ = ["Mismatch", "MujocoModel", "linearise"]
+__all__ = ["Mismatch", "MujocoMechanics", "MujocoModel", "linearise"]
