@@ -14,7 +14,7 @@ from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Info
 from pcctrl.filters.doubt import PATIENCE, Doubt, weigh
 from pcctrl.filters.recording import readings
-from pcctrl.filters.recursive import RecursiveFilter
+from pcctrl.filters.recursive import SmoothingFilter
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
 
@@ -31,7 +31,7 @@ _CONVERGED = 1e-9
 _LOST = 1e12
 
 
-class LinearFilter(RecursiveFilter):
+class LinearFilter(SmoothingFilter):
     """Gaussian filtering on a joint model; a filter is a frozen configuration that says which joint model it believes.
 
     With ``precision="carried"`` the covariance is propagated; with ``"steady"`` it is so until it has converged and

@@ -13,7 +13,7 @@ from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
 from pcctrl.filters.belief import ABSURD, Belief, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
-from pcctrl.filters.recursive import RecursiveFilter
+from pcctrl.filters.recursive import SmoothingFilter
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import PastModel, generalise
 
@@ -72,7 +72,7 @@ class Found(NamedTuple):
     energy: Array | None = None
 
 
-class NonlinearFilter(RecursiveFilter):
+class NonlinearFilter(SmoothingFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
     The interface is that of `LinearFilter`. Every member of a batch has its own covariance; one that is lost is reset

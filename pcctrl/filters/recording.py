@@ -211,7 +211,7 @@ def _root(covariance: Array) -> Array:
 
 
 def smooth(filter_: LinearFilter | NonlinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
-    """Return the fixed-interval smoothed estimate of a recording; see `RecursiveFilter.smooth`."""
+    """Return the fixed-interval smoothed estimate of a recording; see `SmoothingFilter.smooth`."""
     joint = filter_.joint
     forward = filter_.run(y, u)
     y, u = check_recording(y, u, len(joint.R), joint.input)
