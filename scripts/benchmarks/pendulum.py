@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -170,7 +171,8 @@ def run(console: Console) -> None:
     with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
         futures = [pool.submit(pendulum_row, *job) for job in jobs]
         drawn = [pool.submit(particle_row, name, PARTICLE_SMOOTHNESS) for name in ASKED]
-        done = as_completed([*futures, *drawn])
+        every: list[Future[Any]] = [*futures, *drawn]
+        done = as_completed(every)
         for _ in track(done, "Tuning", total=len(futures) + len(drawn), console=console, transient=True):
             pass
         rows, particles = [future.result() for future in futures], [future.result() for future in drawn]

@@ -11,6 +11,7 @@ from pcctrl.agents.planning import linearised
 from pcctrl.envs import CartPoleEnv, NoiseOptions, simulated
 from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
+from pcctrl.filters import KalmanFilter
 from pcctrl.models import Delayed
 
 
@@ -51,7 +52,9 @@ def test_a_late_sensor_is_told_and_that_pays() -> None:
     # The linearisation keeps it.
     assert linearised(agents.task_of(env)).linear.joint(0).lags == truth.lags
     pole = sensed("InvertedPendulum-v5", delay=0.04)
-    assert agents.make("lqg", pole).filter.joint.lags == (1, 1)
+    kalman = agents.make("lqg", pole).filter
+    assert isinstance(kalman, KalmanFilter)
+    assert kalman.joint.lags == (1, 1)
 
 
 def test_the_linearisation_is_the_model_nearby() -> None:
