@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
+from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
+from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
-__all__ = ["NonlinearFilter", "Sample", "Sensed"]
+__all__ = ["NonlinearFilter", "Sample", "Sensed", "added"]
 
 # A covariance this many times the prior's is no longer arithmetic but overflow.
 _LOST = 1e12
@@ -72,6 +73,18 @@ class Found(NamedTuple):
     energy: Array | None = None
 
 
+def added(model: GenerativeModel, variances: Array | float) -> Array:
+    """Return the variances (n,) a sample that are added to the states of ``model``, given so or as one number.
+
+    Raises:
+        ShapeError, ParameterError: another size, or a negative variance.
+    """
+    noise = per_item("state_noise", variances, len(model.states or ()))
+    if (noise < 0.0).any():
+        raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
+    return noise
+
+
 class NonlinearFilter(SmoothingFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
@@ -82,6 +95,7 @@ class NonlinearFilter(SmoothingFilter):
 
     model: GenerativeModel
     order: int | None
+    state_noise: Array | float
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
 
@@ -91,7 +105,7 @@ class NonlinearFilter(SmoothingFilter):
     @cached_property
     def joint(self) -> GeneralisedModel:
         """The generalised model that the filter believes."""
-        return generalise(self.model, self.order)
+        return generalise(self.model, self.order, state_noise=self.state_noise)
 
     @cached_property
     def _resampled(self) -> dict[float, GeneralisedModel]:
@@ -198,7 +212,8 @@ class NonlinearFilter(SmoothingFilter):
     def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
         sensed = self._sense(belief)
         there = np.abs(y) < ABSURD
-        R, doubt, doubted = self.joint.R, belief.doubt, None
+        # Where the noise depends on the state, it is that of the prediction.
+        R, doubt, doubted = self.joint.R_at(belief.mean), belief.doubt, None
         sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))

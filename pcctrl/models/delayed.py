@@ -106,6 +106,10 @@ class Delayed:
         """Least and greatest input."""
         return self.model.limits
 
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return factors on the sensors' white variances: of the moment they are read."""
+        return self.model.sensor_factors(x)
+
     def resampled(self, dt: float) -> Delayed:
         """Return the model with another sample time, of which the delays must be whole samples too."""
         return Delayed(self.model.resampled(dt), self.delay)

@@ -22,7 +22,12 @@ from pcctrl.models.checks import (
     takes_batches,
     together,
 )
-from pcctrl.models.differences import differentiate_rates, differentiate_readout, differentiate_transition
+from pcctrl.models.differences import (
+    chain_rule,
+    differentiate_rates,
+    differentiate_readout,
+    differentiate_transition,
+)
 from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.models.symbolic import Derivatives, derivatives
 from pcctrl.noise import Noise
@@ -57,6 +62,8 @@ class NonlinearModel(Flat):
             or ``"casadi"`` to derive it, see `pcctrl.models.symbolic` (the extra ``codegen``); by default the sample is
             differentiated by central differences.
         g_jacobians: function of x, u that returns the derivatives (m, n), (m, p) of g; likewise.
+        sensor_scale: function of x (n,) that returns positive factors (m,) on the sensors' white variances there, where
+            they depend on the state: a sensor may see worse from afar.
         disturbance: rate of the random walk that adds to each input, in its unit per √s, one number or (p,), or None.
         limits: least and greatest input, one number or (p,) each; none by default.
         prior: covariance (n, n) of the state before the first sample, or None.
@@ -82,6 +89,7 @@ class NonlinearModel(Flat):
     substeps: int = field(default=1, kw_only=True)
     f_jacobians: Derivatives | Literal["casadi"] | None = field(default=None, kw_only=True)
     g_jacobians: Derivatives | Literal["casadi"] | None = field(default=None, kw_only=True)
+    sensor_scale: Callable[[Array], ArrayLike] | None = field(default=None, kw_only=True)
     disturbance: Array | float | None = field(default=None, kw_only=True)
     limits: tuple[Any, Any] = field(default=(-np.inf, np.inf), kw_only=True)
     prior: Array | None = field(default=None, kw_only=True)
@@ -91,7 +99,7 @@ class NonlinearModel(Flat):
     _sizes: tuple[int, int, int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("f", "g", "f_jacobians", "g_jacobians"):
+        for name in ("f", "g", "f_jacobians", "g_jacobians", "sensor_scale"):
             value: Any = getattr(self, name)
             if not callable(value) and (not (value is None or isinstance(value, str)) or name in ("f", "g")):
                 raise ParameterError(name=name, expected="a function", received=f"{type(value).__name__}")
@@ -115,6 +123,10 @@ class NonlinearModel(Flat):
             check_matrices("f_jacobians", by_f(x, u, w), n, (n, p, q))
         if by_g is not None:
             check_matrices("g_jacobians", by_g(x, u), m, (n, p))
+        if self.sensor_scale is not None:
+            factors = as_array("sensor_scale(x) at the operating point", self.sensor_scale(x), (m,))
+            if not (factors > 0.0).all():
+                raise ParameterError(name="sensor_scale", expected="positive factors", received=factors)
         checked: dict[str, Any] = {
             "f_jacobians": by_f,
             "g_jacobians": by_g,
@@ -156,8 +168,8 @@ class NonlinearModel(Flat):
         return replace(self, dt=dt, substeps=round(ratio))
 
     @cached_property
-    def _batched(self) -> tuple[bool, bool, bool, bool]:
-        """Return whether f, g and their derivatives take batches: whether they answer one as they answer its rows."""
+    def _batched(self) -> tuple[bool, bool, bool, bool, bool]:
+        """Return whether f, g, their derivatives and ``sensor_scale`` take batches, answering one as its rows."""
         n, p, q, m = self._sizes
         rng = np.random.default_rng(0)
         x, u, w = (rng.uniform(-1e-3, 1e-3, (2, 5, size)) for size in (n, p, q))
@@ -168,6 +180,7 @@ class NonlinearModel(Flat):
             takes_batches(self.g, m, *of_g),
             callable(self.f_jacobians) and takes_batches(in_rows(self.f_jacobians), n * (n + p + q), *of_f),
             callable(self.g_jacobians) and takes_batches(in_rows(self.g_jacobians), m * (n + p), *of_g),
+            self.sensor_scale is not None and takes_batches(self.sensor_scale, m, x),
         )
 
     def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
@@ -237,6 +250,17 @@ class NonlinearModel(Flat):
         x, u, w = self._arguments(x, self.operating_point[1] if u is None else u, w)
         return self._evaluate(self.g, x.ndim == 1 or self._batched[1], self._sizes[3], x, u)
 
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return ``sensor_scale`` at x (..., n), (..., m), or None without one.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        if self.sensor_scale is None:
+            return None
+        x = vectors("x", x, self._sizes[0])
+        return self._evaluate(self.sensor_scale, x.ndim == 1 or self._batched[4], self._sizes[3], x)
+
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
         """Return the derivatives of `transition` and `readout`.
 
@@ -258,31 +282,8 @@ class NonlinearModel(Flat):
         if not callable(self.f_jacobians):
             return differentiate_transition(self, x, u, w)
         n, p, _, _ = self._sizes
-        whole_step = self._given(x, u, w)
+        whole_step = chain_rule(self, x, u, w)
         return whole_step[..., :n], whole_step[..., n : n + p], whole_step[..., n + p :]
-
-    def _given(self, x: Array, u: Array, w: Array) -> Array:
-        """Return [F, B, G] (..., n, n + p + q) of a sample by the chain rule from those of f."""
-        n, p, q, _ = self._sizes
-        h = self.dt / self.substeps
-        total = np.broadcast_to(np.eye(n, n + p + q), (*x.shape[:-1], n, n + p + q))
-
-        def slope(x: Array, moved: Array) -> tuple[Array, Array]:
-            A, B, G = self.derivative_jacobians(x, u, w)
-            return self.derivative(x, u, w), A @ moved + np.concatenate([np.zeros_like(A), B, G], axis=-1)
-
-        with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                k1, K1 = slope(x, total)
-                if self.time == "discrete":
-                    x, total = k1, K1
-                    continue
-                k2, K2 = slope(x + 0.5 * h * k1, total + 0.5 * h * K1)
-                k3, K3 = slope(x + 0.5 * h * k2, total + 0.5 * h * K2)
-                k4, K4 = slope(x + h * k3, total + h * K3)
-                x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
-                total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
-        return np.asarray(total)
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E of `jacobians`."""

@@ -177,12 +177,16 @@ class PastModel(GeneralisedModel):
     def _past(self) -> int:
         return self.lag * self.plant
 
-    @property
+    def R_at(self, mean: Array) -> Array:  # noqa: N802
+        """Return R as it is at the present state."""
+        return self.inner.R_at(mean[..., self._past :])
+
+    @cached_property
     def process(self) -> int:
         """None that a reader of the belief could find after the physical states."""
         return 0
 
-    @property
+    @cached_property
     def disturbances(self) -> int:
         """None, likewise."""
         return 0
