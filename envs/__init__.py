@@ -19,6 +19,7 @@ from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import NoiseOptions, Plant
+from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
 from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, PlantOptions, SimulatedPlant, simulated
@@ -27,7 +28,7 @@ from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ARMS",
@@ -49,6 +50,7 @@ __all__ = [
     "Payload",
     "Plant",
     "PlantOptions",
+    "QuadrotorEnv",
     "RegulationEnv",
     "Scene",
     "Sensors",
@@ -65,6 +67,7 @@ __all__ = [
 PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/CartPole-v0": CartPoleEnv,
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
+    "pcctrl/Quadrotor-v0": QuadrotorEnv,
 }
 ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
 LINEAR = "pcctrl/LinearSystem-v0"
@@ -105,22 +108,21 @@ def make_sensed(
     process_noise: Noise | Sequence[Noise] | None = None,
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
     **imperfections: Any,
 ) -> Sensors:
-    """Return a plant behind its sensors; by default both noises are smooth over two samples.
+    """Return a plant behind its sensors; by default with its own noises.
 
     Args:
         plant: the environment class.
-        process_noise: the disturbing force in N.
+        process_noise: the disturbing force in N, or several.
         sensor_noise: one a sensor.
         render_mode: see Gymnasium.
+        options: more of the plant's own.
         imperfections: ``bias``, ``dropout`` and ``delay`` of `Sensors`.
     """
-    if process_noise is not None and not isinstance(process_noise, Noise):
-        (process_noise,) = process_noise
-    env = plant(process_noise, render_mode)
-    noise = [plant.default_noise(std) for std in plant.sensor_std] if sensor_noise is None else sensor_noise
-    return Sensors(env, noise, **imperfections)
+    env = plant(process_noise, render_mode, **(options or {}))
+    return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **imperfections)
 
 
 def make_arm(

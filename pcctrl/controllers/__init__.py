@@ -10,6 +10,7 @@ from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
 from pcctrl.controllers.reflex import ReflexArc, ReflexState
+from pcctrl.controllers.sampling import Policies, SamplingHorizon, SamplingInfo
 from pcctrl.controllers.scheduled import GainScheduledLQR, Schedule
 from pcctrl.controllers.tracking import Disturbance, Reference
 from pcctrl.controllers.unbiased import UnbiasedInference
@@ -36,12 +37,15 @@ __all__ = [
     "Plan",
     "PlanInfo",
     "PlanStatus",
+    "Policies",
     "PrecisionState",
     "Preview",
     "RecedingHorizon",
     "Reference",
     "ReflexArc",
     "ReflexState",
+    "SamplingHorizon",
+    "SamplingInfo",
     "Schedule",
     "SlotineLi",
     "UnbiasedInference",

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcctrl.arrays import Array, non_negative, per_item, positive
-from pcctrl.errors import ParameterError
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import NonlinearFilter, Sensed
+from pcctrl.filters.nonlinear import NonlinearFilter, Sensed, added
 from pcctrl.filters.sigma import Spread, deviations, points, predict_points, root
 from pcctrl.free_energy import Correction, correct_points
 from pcctrl.models import generalise
@@ -55,10 +54,7 @@ class ExtendedKalmanFilter(NonlinearFilter):
         object.__setattr__(
             self, "sensor_scale", per_item("sensor_scale", self.sensor_scale, len(self.model.sensors or ()))
         )
-        noise = per_item("state_noise", self.state_noise, len(self.model.states or ()))
-        if (noise < 0.0).any():
-            raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
-        object.__setattr__(self, "state_noise", noise)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     @cached_property
@@ -82,10 +78,12 @@ class UnscentedKalmanFilter(NonlinearFilter):
         beta: 2 is best for a Gaussian.
         outlier_threshold: as of `NonlinearPCFilter`.
         outlier_patience: samples.
+        state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order or beta, a width or threshold that is not positive.
+        ParameterError: a negative order, beta or variance, a width or threshold that is not positive.
+        ShapeError: ``state_noise`` of another size.
     """
 
     model: GenerativeModel
@@ -94,12 +92,14 @@ class UnscentedKalmanFilter(NonlinearFilter):
     beta: float = 2.0
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    state_noise: Array | float = 0.0
 
     def __post_init__(self) -> None:
         positive("width", self.width)
         non_negative("beta", self.beta)
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     @property

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
+from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
+from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Info
 from pcctrl.filters.doubt import PATIENCE, judge
 from pcctrl.filters.recording import readings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
-__all__ = ["NonlinearFilter", "Sample", "Sensed"]
+__all__ = ["NonlinearFilter", "Sample", "Sensed", "added"]
 
 # A covariance this many times the prior's is no longer arithmetic but overflow.
 _LOST = 1e12
@@ -71,6 +72,18 @@ class Found(NamedTuple):
     energy: Array | None = None
 
 
+def added(model: GenerativeModel, variances: Array | float) -> Array:
+    """Return the variances (n,) a sample that are added to the states of ``model``, given so or as one number.
+
+    Raises:
+        ShapeError, ParameterError: another size, or a negative variance.
+    """
+    noise = per_item("state_noise", variances, len(model.states or ()))
+    if (noise < 0.0).any():
+        raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
+    return noise
+
+
 class NonlinearFilter(RecursiveFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
@@ -81,6 +94,7 @@ class NonlinearFilter(RecursiveFilter):
 
     model: GenerativeModel
     order: int | None
+    state_noise: Array | float
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
 
@@ -90,7 +104,7 @@ class NonlinearFilter(RecursiveFilter):
     @cached_property
     def joint(self) -> GeneralisedModel:
         """The generalised model that the filter believes."""
-        return generalise(self.model, self.order)
+        return generalise(self.model, self.order, state_noise=self.state_noise)
 
     @cached_property
     def _resampled(self) -> dict[float, GeneralisedModel]:
