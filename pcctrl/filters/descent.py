@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
-from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.filters.sigma import Spread, across_points, predict_points
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ class NonlinearPCFilter(NonlinearFilter):
         astray = (went - moves @ np.swapaxes(F, -1, -2))[..., plant]
         variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., None, plant]
         return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))
+
+    def _across(self, belief: Belief, u: Array) -> Array:
+        if self.prediction == "jacobian":
+            return super()._across(belief, u)
+        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

@@ -116,6 +116,14 @@ class GeneralisedModel(abc.ABC):
         """White variance (m,) of each sensor per sample."""
         return frozen(np.array([z.sensor_floor for z in self.sensor_noise]) * self.sensor_scale)
 
+    def R_at(self, mean: Array) -> Array:  # noqa: N802
+        """Return R as it is at the state ``mean`` (..., N): (..., m), or (m,) if it is the same everywhere.
+
+        A factor that is not positive gives NaN.
+        """
+        factors = self.model.sensor_factors(mean[..., : self.plant])
+        return self.R if factors is None else self.R * np.where(factors > 0.0, factors, np.nan)
+
     def noisier(self, Q: Array) -> Array:
         """Return Q (..., N, N) with the added state noise, in place."""
         states = range(self.plant)
@@ -200,7 +208,7 @@ class GeneralisedModel(abc.ABC):
             return stationary_covariance(F, Q)
         C = self.readout_jacobian(mean, u)
         try:
-            steady = riccati(F.T, C.T, Q, np.diag(self.R), name="model without a prior", estimation=True)
+            steady = riccati(F.T, C.T, Q, np.diag(self.R_at(mean)), name="model without a prior", estimation=True)
         except (ModelError, np.linalg.LinAlgError):
             if plant is None:
                 raise

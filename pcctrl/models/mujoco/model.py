@@ -22,7 +22,7 @@ from pcctrl.models.mujoco.mismatch import Mismatch, misfit
 from pcctrl.models.mujoco.names import choose_actuators, choose_forces, choose_readings, state_names
 from pcctrl.models.mujoco.simulator import Simulator
 from pcctrl.models.mujoco.source import load
-from pcctrl.models.protocol import Jacobians
+from pcctrl.models.protocol import Jacobians, Steady
 from pcctrl.noise import Noise, White
 
 __all__ = ["MujocoModel"]
@@ -32,7 +32,7 @@ _MOST_STATES = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class MujocoModel:
+class MujocoModel(Steady):
     r"""A MuJoCo simulation as a `GenerativeModel`: any joints, contacts, actuators with states.
 
     The n states are the positions of all degrees of freedom (nv), their velocities (nv), and the actuators' own states:
