@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ __all__ = ["BeliefHorizon", "BeliefPlan"]
 
 # A line search tries these parts of a step, all in one batch.
 _LENGTHS = 0.4 ** np.arange(6)
+# So many members of a batch are planned at once: in a first decision each has several starts.
+_BLOCK = 16
 
 
 class BeliefPlan(NamedTuple):
@@ -152,21 +154,17 @@ class BeliefHorizon:
             np.broadcast_to(a, (*batch, *a.shape[a.ndim - k :])).reshape(-1, *a.shape[a.ndim - k :])
             for a, k in ((belief.mean, 1), (covariances, 2), (goals, 2), (state.inputs, 2), (state.fresh, 0))
         ]
+        blocks = [slice(k, k + _BLOCK) for k in range(0, max(len(rows[0]), 1), _BLOCK)]
         with np.errstate(all="ignore"):
-            inputs, fresh, info = self._decide(*rows)
+            found = [self._decide(*(a[block] for a in rows)) for block in blocks]
+        inputs, fresh, *told = (np.concatenate(parts) for parts in zip(*found, strict=True))
         ahead = np.concatenate([inputs[:, 1:], inputs[:, -1:]], axis=1)
         plan = BeliefPlan(ahead.reshape(*batch, *ahead.shape[1:]), fresh.reshape(batch))
-        told = PlanInfo(
-            info.unlimited.reshape(*batch, -1),
-            info.forecast.reshape(*batch, -1),
-            info.status.reshape(batch),
-            info.cost.reshape(*batch, 2),
-            info.walks.reshape(batch),
-        )
-        return plan, inputs[:, 0].reshape(*batch, -1), told
+        info = PlanInfo(*(a.reshape((*batch, *a.shape[1:])) for a in told))
+        return plan, inputs[:, 0].reshape(*batch, inputs.shape[-1]), info
 
-    def _decide(self, mean: Array, P: Array, goals: Array, held: Array, fresh: Array) -> tuple[Array, Array, PlanInfo]:
-        """Return plans (B, H, p), which are still to be begun (B,), and info, for rows of a batch."""
+    def _decide(self, mean: Array, P: Array, goals: Array, held: Array, fresh: Array) -> tuple[Any, ...]:
+        """Return plans (B, H, p), which are still to be begun (B,), and the parts of `PlanInfo`, for B rows."""
         held = limited(held, *self._plain._limits)
         problem = self._problem(mean, P, goals)
         sane = problem.finite
@@ -177,15 +175,10 @@ class BeliefHorizon:
         inputs = np.where(failed[:, None, None], held, path.inputs)
         status[failed], walks[failed] = int(PlanStatus.DIVERGED), 0
         cost = np.stack([before.cost, path.cost], axis=-1)
-        info = PlanInfo(
-            np.where(failed[:, None], inputs[:, 0], unlimited),
-            np.zeros_like(unlimited),
-            status,
-            np.where(failed[:, None], np.inf, cost),
-            walks,
-        )
+        unlimited = np.where(failed[:, None], inputs[:, 0], unlimited)
+        cost[failed] = np.inf
         # Where no plan leads anywhere, the next decision starts afresh.
-        return inputs, failed.astype(float), info
+        return inputs, failed.astype(float), unlimited, np.zeros_like(unlimited), status, cost, walks
 
     def _problem(self, mean: Array, P: Array, goals: Array) -> BeliefProblem:
         plain, joint = self._plain, self._joint

@@ -173,6 +173,17 @@ def test_the_cost_never_rises_and_a_batch_is_each_of_its_members() -> None:
             np.testing.assert_allclose(one, u[i], atol=1e-7)
 
 
+def test_more_members_than_are_planned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    planner = walker(horizon=5, first_iterations=2)
+    means = np.random.default_rng(0).standard_normal((2, 3, 4))
+    belief = Belief(means, np.eye(4), np.zeros(2), 4)
+    want = planner.act(planner.init((2, 3)), belief, AT)
+    monkeypatch.setattr("pcctrl.controllers.belief_horizon._BLOCK", 4)
+    plan, u, info = planner.act(planner.init((2, 3)), belief, AT)
+    np.testing.assert_allclose(u, want[1], atol=1e-9)
+    assert (u.shape, plan.inputs.shape, info.cost.shape) == ((2, 3, 2), (2, 3, 5, 2), (2, 3, 2))
+
+
 def test_where_planning_fails_the_last_plan_goes_on() -> None:
     planner = walker(horizon=8, first_iterations=3)
     belief = Belief(np.array([[-3.4, -2.6, 1.0, 0.0]] * 2), np.diag([0.05, 0.05, 1.0, 1.0]), np.zeros(2), 4)
