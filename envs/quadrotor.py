@@ -47,7 +47,7 @@ class QuadrotorEnv(RegulationEnv):
     has_own_noise = True
     disturbed = tuple(f"quadrotor_{dof}" for dof in range(6))
     process_std = (0.45, 0.45, 0.23, 0.005, 0.005, 0.005)
-    sensor_std = (0.002, 0.002, 0.002, 0.01, 0.01, 0.01)
+    sensor_std: tuple[float, ...] = (0.002, 0.002, 0.002, 0.01, 0.01, 0.01)
     weight = (1.0, 1.0, 1.0, 0.0, 0.0, 0.1, *(0.0,) * 10)
     start_std = (*(0.05,) * 3, *(0.02,) * 3, *(0.02,) * 6, *(0.01,) * 4)
     bounds = (*(5.0,) * 3, *(1.0,) * 3, *(np.inf,) * 10)
@@ -90,7 +90,7 @@ class QuadrotorEnv(RegulationEnv):
         lean = float(np.arctan2(np.linalg.norm(axis), up[2]))
         mujoco.mju_axisAngle2Quat(self.init_qpos[3:7], axis / max(float(np.linalg.norm(axis)), 1e-12), lean)
         self.rest = np.full(self.model.nu, thrust / self.model.nu)
-        if not (self.rest < 0.9 * self.action_space.high).all():
+        if not (self.rest < 0.9 * self._box.high).all():
             raise ParameterError(name="wind", expected="one that leaves some thrust to control", received=self.wind)
 
     def linear_model(self, sensor_noise: Sequence[Noise], sensors: Sequence[str] | None = None) -> LinearModel:
@@ -98,6 +98,9 @@ class QuadrotorEnv(RegulationEnv):
         if sensors is not None:
             return super().linear_model(sensor_noise, sensors)
         # Attitude is read as the states have it, by no MJCF sensor.
+        poses: tuple[int, ...]
+        names: tuple[str, ...]
+        noises: Sequence[Noise]
         if self.sensing == "imu":
             poses, names, noises = (0, 1, 2, 5), (*"xyz", "yaw"), (*sensor_noise[:3], *sensor_noise[4:])
         else:
@@ -139,4 +142,4 @@ def _resistance(model: mujoco.MjModel, wind: float) -> Array:
     model.opt.wind[0] = wind
     mujoco.mj_forward(model, data)
     model.opt.wind[0] = before
-    return data.qfrc_passive[:3].copy()
+    return np.array(data.qfrc_passive[:3])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
-from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.filters.sigma import Spread, across_points, predict_points
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class NonlinearPCFilter(NonlinearFilter):
             return super()._ahead(joint, mean, P, u)
         later, spread = predict_points(joint, mean, P, u, Spread())
         return later, spread + joint.driven(mean, u)
+
+    def _across(self, belief: Belief, u: Array) -> Array:
+        if self.prediction == "jacobian":
+            return super()._across(belief, u)
+        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

@@ -11,7 +11,7 @@ import numpy as np
 from pcctrl.arrays import Array, non_negative, per_item, positive
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import NonlinearFilter, Sensed, added
-from pcctrl.filters.sigma import Spread, deviations, points, predict_points, root
+from pcctrl.filters.sigma import Spread, across_points, deviations, paired, points, predict_points, root
 from pcctrl.free_energy import Correction, correct_points
 from pcctrl.models import generalise
 
@@ -110,14 +110,16 @@ class UnscentedKalmanFilter(NonlinearFilter):
         later, spread = predict_points(joint, mean, P, u, self._points)
         return later, spread + joint.driven(mean, u)
 
+    def _across(self, belief: Belief, u: Array) -> Array:
+        return across_points(self.joint, belief.mean, belief.covariance, u, self._points)
+
     def _sense(self, belief: Belief) -> Sensed:
         joint, mean = self.joint, belief.mean
         L = root(np.broadcast_to(belief.covariance, (*mean.shape, joint.size)))
         images = joint.readout(points(joint, mean, L, self._points), belief.input[..., None, :])
         centre = images[..., 0, :]
         shift, Y = deviations(images[..., 1:, :] - centre[..., None, :], joint.size, self._points)
-        X = np.concatenate([L, -L], axis=-1) / np.sqrt(2.0)
-        return Sensed(X, centre + shift, Y, (Y**2).sum(axis=-1))
+        return Sensed(paired(L), centre + shift, Y, (Y**2).sum(axis=-1))
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
         return correct_points(prior, rows, R)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Info
-from pcctrl.filters.doubt import PATIENCE, judge
+from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
-from pcctrl.filters.recursive import RecursiveFilter
+from pcctrl.filters.recursive import SmoothingFilter
 from pcctrl.free_energy import Correction, correct
-from pcctrl.models import generalise
+from pcctrl.models import PastModel, generalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def added(model: GenerativeModel, variances: Array | float) -> Array:
     return noise
 
 
-class NonlinearFilter(RecursiveFilter):
+class NonlinearFilter(SmoothingFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
     The interface is that of `LinearFilter`. Every member of a batch has its own covariance; one that is lost is reset
@@ -174,6 +175,24 @@ class NonlinearFilter(RecursiveFilter):
         later, F, Q = joint.linearised(mean, u)
         return later, F @ P @ np.swapaxes(F, -1, -2) + Q
 
+    def _across(self, belief: Belief, u: Array) -> Array:
+        _, F, _ = self.joint.linearised(belief.mean, u)
+        return np.asarray(belief.covariance @ np.swapaxes(F, -1, -2))
+
+    def _way(self, mean: Array, base: Array) -> Array:
+        return self.joint.difference(mean, base)
+
+    def _moved(self, mean: Array, way: Array) -> Array:
+        return self.joint.integrate(mean, way)
+
+    def remembering(self, lag: int) -> Self:
+        """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
+        other = copy.copy(self)
+        for name in ("_prior", "_resampled"):
+            vars(other).pop(name, None)
+        vars(other)["joint"] = PastModel.of(self.joint, lag)
+        return other
+
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
 
@@ -200,9 +219,9 @@ class NonlinearFilter(RecursiveFilter):
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
-            variance, threshold, patience = spread + sample.R, self.outlier_threshold, self.outlier_patience
-            doubt, doubted = judge(innovation, variance, threshold, patience, doubt, sample.present)
-            sample = sample._replace(R=np.where(doubted, np.maximum(sample.R, innovation**2 - spread), sample.R))
+            threshold, patience = self.outlier_threshold, self.outlier_patience
+            doubt, doubted, R = weigh(innovation, spread, sample.R, threshold, patience, doubt, sample.present)
+            sample = sample._replace(R=R)
         correction = self._bayes(sensed.prior, sensed.rows, sample.R)
         found = self._descend(belief, sample, innovation, sensed.rows, correction)
         mean, covariance = found.mean, found.correction.covariance

@@ -39,17 +39,14 @@ def differentiate_rates(model: NonlinearModel, x: Array, u: Array, w: Array) -> 
 
 
 def chain_rule(model: NonlinearModel, x: Array, u: Array, w: Array) -> Array:
-    """Return [F, B, G] (n, n + p + q) of a sample by the chain rule from the model's own derivatives of f."""
-    n, p, q = len(x), len(u), len(w)
+    """Return [F, B, G] (..., n, n + p + q) of a sample by the chain rule from the model's own derivatives of f."""
+    n, p, q = (a.shape[-1] for a in (x, u, w))
     h = model.dt / model.substeps
-    total = np.hstack([np.eye(n), np.zeros((n, p + q))])
+    total = np.broadcast_to(np.eye(n, n + p + q), (*x.shape[:-1], n, n + p + q))
 
     def slope(x: Array, moved: Array) -> tuple[Array, Array]:
-        A, B, G = (np.asarray(J, dtype=np.float64) for J in model.f_jacobians(x, u, w))  # type: ignore[misc]
-        J = A @ moved
-        J[:, n : n + p] += B
-        J[:, n + p :] += G
-        return np.asarray(model.f(x, u, w), dtype=np.float64), J
+        A, B, G = model.derivative_jacobians(x, u, w)
+        return model.derivative(x, u, w), A @ moved + np.concatenate([np.zeros_like(A), B, G], axis=-1)
 
     with np.errstate(all="ignore"):
         for _ in range(model.substeps):
@@ -62,7 +59,7 @@ def chain_rule(model: NonlinearModel, x: Array, u: Array, w: Array) -> Array:
             k4, K4 = slope(x + h * k3, total + h * K3)
             x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
             total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
-    return total
+    return np.asarray(total)
 
 
 def _perturbed(model: GenerativeModel, x: Array, u: Array, w: Array) -> tuple[tuple[Array, Array, Array], Array]:

@@ -28,7 +28,7 @@ from pcctrl.scripts.benchmarks.quadrotor_designs import (
 )
 
 # m, of the tuned random walk in smooth noise.
-PEER = 0.0243
+PEER = 0.02623
 
 
 @cache
