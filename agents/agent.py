@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -69,7 +69,7 @@ class Agent:
     """Estimates, then acts. `step` is pure; `reset` and `act` keep the state for those who want it kept.
 
     An action is always finite and within the limits: where the controller's is not finite the last action is held once,
-    then the one nearest to 0 is taken. The filter sees the action that was really applied.
+    then the one at the operating point is taken. The filter sees the action that was really applied.
 
     Args:
         filter: from observations to a belief.
@@ -95,6 +95,7 @@ class Agent:
         size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
         own = getattr(controller, "limits", None)
         self._low, self._high = bounds(own if limits is None else limits, size)
+        self._rest = limited(filter.init().input, self._low, self._high)
         inner = bounds(own, size)
         if (
             hasattr(controller, "limits")
@@ -125,8 +126,7 @@ class Agent:
         action, faults = limited(u, self._low, self._high), 0
         if not np.isfinite(action.sum()):
             finite = np.isfinite(action)
-            rest = limited(np.zeros_like(self._low), self._low, self._high)
-            held = rest if state.action is None or state.faults else state.action
+            held = self._rest if state.action is None or state.faults else state.action
             action, faults = np.where(finite, action, held), state.faults + 1
             memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
@@ -199,6 +199,10 @@ class Agent:
 def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> AgentState:
     """Return ``new`` for the members of a batch in ``where`` (...), else ``old``."""
     one, a, b = where[..., None], new.belief, old.belief
+    if a.covariance is not b.covariance:
+        # What the batch has shared is from now on one each.
+        each = (*where.shape, *b.covariance.shape[-2:])
+        a, b = (replace(x, covariance=np.broadcast_to(x.covariance, each)) for x in (a, b))
     # Field by field, since a filter's belief may have more of them; what both share stays shared.
     chosen = {f.name: _choose_memory(one, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
     belief = type(b)(**chosen)

@@ -7,7 +7,7 @@ import numpy as np
 from pcctrl.agents.agent import Agent, Card
 from pcctrl.controllers import LQR, RecedingHorizon, SamplingHorizon
 from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
-from pcctrl.models import LinearModel, Task
+from pcctrl.models import Delayed, LinearModel, Task
 from pcctrl.noise import Smooth
 
 __all__ = ["aif", "ilqr", "linearised", "lqg", "mppi"]
@@ -48,7 +48,7 @@ def ilqr(task: Task) -> Agent:
 
 
 def linearised(task: Task) -> Task:
-    """Return the task with its model linearised at the operating point, all noise white.
+    """Return the task with its model linearised at the operating point, all noise white, and its delays.
 
     Raises:
         ModelError: the derivatives there are not finite.
@@ -56,11 +56,13 @@ def linearised(task: Task) -> Task:
     model = task.model
     x, u, y = model.start
     F, B, G, C, D, _ = model.jacobians(x, u)
+    delay = model.delay if isinstance(model, Delayed) else None
     linear = LinearModel.from_discrete(
         F,
         B,
         C,
-        D,
+        # What is late reads no input, but for rounding.
+        D if delay is None else np.where(np.asarray(delay)[:, None] > 0.0, 0.0, D),
         dt=model.dt,
         noise_input=G,
         process_noise=[w.whitened(model.dt, sensor=False) for w in model.process_noise],
@@ -70,6 +72,7 @@ def linearised(task: Task) -> Task:
         states=model.states,
         inputs=model.inputs,
         sensors=model.sensors,
+        delay=delay,
     )
     return Task(linear, task.state_weight, task.action_weight, task.low, task.high, task.horizon)
 

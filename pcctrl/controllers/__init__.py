@@ -2,6 +2,7 @@
 
 from pcctrl.controllers.adaptive import Gains, ModelReferenceAdaptive, Parameters, SlotineLi
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
+from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
 from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, InverseDynamics
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
@@ -18,6 +19,8 @@ __all__ = [
     "LQR",
     "PID",
     "ActiveInferencePID",
+    "BeliefHorizon",
+    "BeliefPlan",
     "ComputedTorque",
     "ControlInfo",
     "Controller",
