@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pcctrl.agents.agent import Agent, Card
 from pcctrl.controllers import LQR, RecedingHorizon, SamplingHorizon
 from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
-from pcctrl.models import Delayed, LinearModel, Task
+from pcctrl.models import Delayed, LinearModel, MujocoModel, Task
+from pcctrl.models.mujoco import with_native_derivatives
 from pcctrl.noise import Smooth
 
 __all__ = ["aif", "ilqr", "linearised", "lqg", "mppi"]
 
 # Each further order costs a state a noise, and buys less.
 _ORDER = 4
+# Part of the limits that a plan keeps for what it does not foresee.
+_RESERVE = 0.2
 # Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
 _SAMPLED, _SMOOTH = 15, 3.0
 
 
 def planner(task: Task, order: int | None) -> RecedingHorizon:
     """Return a receding horizon for ``task`` that reads the generalised coordinates of ``order``, or none."""
+    model = task.model
+    if isinstance(model, MujocoModel):
+        model = with_native_derivatives(model)
+    elif isinstance(model, Delayed) and isinstance(model.model, MujocoModel):
+        model = replace(model, model=with_native_derivatives(model.model))
     return RecedingHorizon(
-        task.model,
+        model,
         task.state_weight,
         task.action_weight,
         horizon=task.horizon,
         iterations=3,
         limits=(task.low, task.high),
         order=order,
+        reserve=_RESERVE,
     )
 
 
