@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.stepper import Stepper
 from pcctrl.arrays import Array, as_floats
-from pcctrl.controllers import ControlInfo, Controller, Goal
+from pcctrl.controllers import ControlInfo, Controller, Goal, SamplingHorizon
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, Info, Status
@@ -131,9 +131,11 @@ class Agent:
             memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
 
-    def reset(self, seed: int | None = None) -> None:  # noqa: ARG002
-        """Forget all. The agents here draw no random numbers; ``seed`` is for those that do."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forget all; a controller that draws random numbers starts from ``seed``, or from its own."""
         self.state = self.init()
+        if seed is not None and isinstance(self.controller, SamplingHorizon):
+            self.state = self.state._replace(controller=self.controller.init((), seed))
         self.info: Info | None = None
         self.decision: ControlInfo | None = None
 
@@ -197,6 +199,10 @@ class Agent:
 def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> AgentState:
     """Return ``new`` for the members of a batch in ``where`` (...), else ``old``."""
     one, a, b = where[..., None], new.belief, old.belief
+    if a.covariance is not b.covariance:
+        # What the batch has shared is from now on one each.
+        each = (*where.shape, *b.covariance.shape[-2:])
+        a, b = (replace(x, covariance=np.broadcast_to(x.covariance, each)) for x in (a, b))
     # Field by field, since a filter's belief may have more of them; what both share stays shared.
     chosen = {f.name: _choose_memory(one, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
     belief = type(b)(**chosen)

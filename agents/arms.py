@@ -41,9 +41,9 @@ __all__ = [
 ]
 
 # Poles of the errors in rad/s, and the rate of the random walk of what pushes the joints, rad/s² per √s.
-_BANDWIDTH, _RATE = 40.0, 30.0
-# The same for a filter that is told no inputs.
-_BLIND = 500.0
+_BANDWIDTH, _RATE = 40.0, 5.0
+# The same where nothing is told of the inputs or little of the inertia: both cost bandwidth.
+_SLOW, _BLIND = 30.0, 200.0
 # Of generalised coordinates: higher ones cost more time than they save error at 1 kHz.
 _ORDER = 1
 _COLOUR, _WHITE = "model and noise told, with its colour", "model and noise variances told, taken for white"
@@ -142,7 +142,7 @@ def aif_reflex(task: Task, bandwidth: float = _BANDWIDTH, speed: float = 1000.0,
     )
 
 
-def aif_unbiased(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND) -> Agent:
+def aif_unbiased(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND) -> Agent:
     """Unbiased active inference as published, a PID of a fast belief, with the model's gravity and inertia at home.
 
     Args:
@@ -158,7 +158,7 @@ def aif_unbiased(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND
     return arm.agent(_blind(arm, rate), law, _WHITE)
 
 
-def mrac(task: Task, bandwidth: float = _BANDWIDTH, rate: float = _BLIND, leak: float = 0.0) -> Agent:
+def mrac(task: Task, bandwidth: float = _SLOW, rate: float = _BLIND, leak: float = 3.0) -> Agent:
     """Model-reference adaptive control, told only the inertia and the torques at home.
 
     Args:
@@ -209,7 +209,7 @@ def slotine_li(
     """
     arm = _Arm(task, loads)
     names = arm.mechanics.parameters
-    # By kind: rates, and the most of it, of a payload in kg, all masses, viscous (N·m·s/rad) and Coulomb friction (N·m).
+    # By kind: rates, and the most, of a payload in kg, all masses, viscous (N·m·s/rad) and Coulomb friction (N·m).
     kinds = {"load": (30.0, 5.0), "scale": (1.0, 1.0), "viscous": (10.0, 10.0), "coulomb": (10.0, 5.0)}
     rates, high = np.array([kinds[name.partition(":")[0]] for name in names]).T
     low = np.where([name == "scale" for name in names], -0.5, 0.0)

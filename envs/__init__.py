@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import choose
 from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
 from pcctrl.envs.faults import ActuatorLoss, Payload
+from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import NoiseOptions, Plant
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS",
+    "LIGHT_DARK",
     "LINEAR",
     "PLANTS",
     "SIMULATION",
@@ -40,6 +42,7 @@ __all__ = [
     "Arm7Env",
     "ArmEnv",
     "CartPoleEnv",
+    "LightDarkEnv",
     "LinearPlant",
     "MassSpringDamperEnv",
     "ModelEnv",
@@ -68,6 +71,7 @@ PLANTS: dict[str, type[RegulationEnv]] = {
 }
 ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
 LINEAR = "pcctrl/LinearSystem-v0"
+LIGHT_DARK = "pcctrl/LightDark-v0"
 
 
 def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | None = None) -> Plant:
@@ -224,3 +228,4 @@ for _id, _arm in ARMS.items():
     )
 for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
     gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)
+gym.register(LIGHT_DARK, entry_point="pcctrl.envs:LightDarkEnv", max_episode_steps=200, disable_env_checker=True)

@@ -60,7 +60,7 @@ class RegulationEnv(MujocoEnv):
     sensor_std: ClassVar[tuple[float, ...]]
     weight: ClassVar[tuple[float, ...]]
     action_weight: ClassVar[float] = 0.01
-    start_std: ClassVar[tuple[float, ...]]
+    start_std: tuple[float, ...]
     bounds: ClassVar[tuple[float, ...]]
 
     def __init__(self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None) -> None:

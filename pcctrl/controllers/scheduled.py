@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, whole
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
@@ -26,11 +26,11 @@ class Schedule(NamedTuple):
     """Memory of `GainScheduledLQR`.
 
     Args:
-        age: samples since the gain was worked out, as an array ().
+        age: samples since the gain was worked out, (..., 1).
         gain: (..., nv, 2 nv).
     """
 
-    age: Array
+    age: NDArray[np.int64]
     gain: Array
 
 
@@ -64,7 +64,7 @@ class GainScheduledLQR:
     every: int = 50
     disturbance: Disturbance | None = None
     limits: tuple[ArrayLike, ArrayLike] | None = None
-    _start: Array = None  # type: ignore[assignment]
+    _start: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
@@ -86,12 +86,12 @@ class GainScheduledLQR:
         S = riccati(A, B, W, rho, name="model")
         return np.asarray(np.linalg.solve(rho + B.T @ S @ B, B.T @ S @ A))
 
-    def _refreshed(self, now: Reference, u: Array, gain: Array) -> Array:
-        """Return the gains (..., nv, 2 nv) at the reference, the old ones where there are none."""
+    def _refreshed(self, now: Reference, u: Array, gain: Array, due: NDArray[np.bool_]) -> Array:
+        """Return the gains (..., nv, 2 nv), at the reference where they are due (...) and where it has one."""
         x = np.broadcast_to(now.state, (*gain.shape[:-2], gain.shape[-1]))
         u = np.broadcast_to(u, (*gain.shape[:-2], gain.shape[-2]))
         fresh = gain.copy()
-        for index in np.ndindex(gain.shape[:-2]):
+        for index in zip(*np.nonzero(due), strict=True) if due.ndim else [()]:
             try:
                 fresh[index] = self._solve(x[index], u[index])
             except (ModelError, np.linalg.LinAlgError):
@@ -101,7 +101,7 @@ class GainScheduledLQR:
     def init(self, batch: tuple[int, ...] = ()) -> Schedule:
         """Return the gain at the start, due to be worked out."""
         gain = np.broadcast_to(self._start, (*batch, *self._start.shape)).copy()
-        return Schedule(np.array(self.every), gain)
+        return Schedule(np.full((*batch, 1), self.every), gain)
 
     def act(self, state: Schedule, belief: Belief, goal: Goal = None) -> tuple[Schedule, Array, ControlInfo]:
         """Return the new schedule, the torques within the limits (..., nv), and what they were made of.
@@ -118,8 +118,9 @@ class GainScheduledLQR:
         now = reference(goal, self.model.start[0], self.model.dt)
         wanted = self.mechanics.inverse(now.state, now.acceleration)
         age, gain = state.age + 1, state.gain
-        if age > self.every:
-            age, gain = np.array(1), self._refreshed(now, wanted, gain)
+        due = age[..., 0] > self.every
+        if due.any():
+            age, gain = np.where(due[..., None], 1, age), self._refreshed(now, wanted, gain, due)
         unlimited = wanted - (gain @ (belief.state - now.state)[..., None])[..., 0]
         forecast = np.zeros(unlimited.shape)
         if self.disturbance is not None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, non_negative, positive
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
+from pcctrl.arrays import Array, non_negative, positive
+from pcctrl.controllers.base import ControlInfo, Goal, limited
 from pcctrl.controllers.inverse_dynamics import Integral
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import reference
+from pcctrl.controllers.tracking import errors, settle
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class UnbiasedInference:
     The belief μ is a filter's that is not told the goal, so it is not drawn to it. The published law, with precisions
     for gains; its sum is × dt and clamped on both sides, gravity is the model's (a robot of this kind compensates its
     own), and the precisions place the poles of the error at −ω: :math:`\Pi_0 = 3\omega^2, \Pi_1 = 3\omega, \Pi_I =
-    \omega^3`. How inertia changes, Coriolis terms and the goal's acceleration are left to the integral. Source: Baioumy, Pezzato, Ferrari & Hawes 2022.
+    \omega^3`. How inertia changes, Coriolis terms and the goal's acceleration are left to the integral.
+    Source: Baioumy, Pezzato, Ferrari & Hawes 2022.
 
     Args:
         mechanics: of the plant, whose gravity is read.
@@ -56,16 +57,13 @@ class UnbiasedInference:
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        checked: dict[str, Any] = {
-            "inertia": cost_matrix("inertia", self.inertia, nv, definite=True),
-            "dt": positive("dt", self.dt),
-            "bandwidth": positive("bandwidth", self.bandwidth),
-            "rest": as_array("rest", self.rest, (2 * nv,)),
-            "clamp": non_negative("clamp", self.clamp),
-            "limits": bounds(self.limits, nv),
-        }
-        for key, value in checked.items():
-            object.__setattr__(self, key, value)
+        settle(
+            self,
+            nv,
+            inertia=cost_matrix("inertia", self.inertia, nv, definite=True),
+            bandwidth=positive("bandwidth", self.bandwidth),
+            clamp=non_negative("clamp", self.clamp),
+        )
 
     @cached_property
     def precision(self) -> tuple[float, float, float]:
@@ -89,9 +87,7 @@ class UnbiasedInference:
             ShapeError: a belief of something else, or a goal of another size.
         """
         nv, (p0, p1, pi) = self.mechanics.degrees, self.precision
-        check_belief(belief, 2 * nv)
-        x, now = belief.state, reference(goal, np.asarray(self.rest), self.dt)
-        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
+        x, _, error, moving = errors(belief, goal, self.rest, self.dt)
         still = np.concatenate([x[..., :nv], np.zeros_like(x[..., nv:])], axis=-1)
         pull = p0 * error + p1 * moving + pi * state.sum
         unlimited = pull @ np.asarray(self.inertia) + self.mechanics.bias(still)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array, choose, positive, whole
+from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample
-from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
+from pcctrl.filters.sigma import Spread, across_points, predict_points
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pcctrl.filters.belief import Belief
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
@@ -22,6 +24,8 @@ __all__ = ["NonlinearPCFilter"]
 
 # A step is accepted if F falls by this part of what its slope promises (Armijo), and is halved this often at most.
 _ARMIJO, _HALVINGS = 1e-4, 10
+# Derivatives are not believed where a probe lands so many predicted standard deviations from where they say.
+_ASTRAY = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +54,19 @@ class NonlinearPCFilter(NonlinearFilter):
             less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
             more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples.
+        state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
+        straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
+            of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
+        probe: names of states, such as a height over ground, for ``"jacobian"``: where the model, with one of them √3
+            standard deviations off, ends more than one from where derivatives say, that sample's prediction is by sigma
+            points. A foot that may touch down has derivatives that know nothing of the ground.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive.
-        UnknownNameError: another kind of prediction.
+        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
+            a negative variance or straightness.
+        ShapeError: ``state_noise`` of another size.
+        UnknownNameError: another kind of prediction, or no such state to probe.
     """
 
     model: GenerativeModel
@@ -64,21 +76,58 @@ class NonlinearPCFilter(NonlinearFilter):
     prediction: Literal["jacobian", "sigma"] = "jacobian"
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    state_noise: Array | float = 0.0
+    straightness: float = 0.0
+    probe: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
         positive("tolerance", self.tolerance)
+        non_negative("straightness", self.straightness)
+        object.__setattr__(self, "probe", (self.probe,) if isinstance(self.probe, str) else tuple(self.probe))
+        for name in self.probe:
+            choose("probe", name, self.model.states or ())
         choose("prediction", self.prediction, ("jacobian", "sigma"))
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
-        if self.prediction == "jacobian":
+        if self.prediction == "sigma":
+            later, spread = predict_points(joint, mean, P, u, Spread())
+            return later, spread + joint.driven(mean, u)
+        if not self.probe:
             return super()._ahead(joint, mean, P, u)
-        later, spread = predict_points(joint, mean, P, u, Spread())
-        return later, spread + joint.driven(mean, u)
+        later, F, Q = joint.linearised(mean, u)
+        covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
+        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
+        bent = self._bent(joint, mean, P, u, later, F, covariance)
+        if bent.any():
+            later[bent], spread = predict_points(joint, mean[bent], P[bent], u[bent], Spread())
+            covariance[bent] = spread + Q[bent]
+        return later, covariance
+
+    def _bent(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, later: Array, F: Array, covariance: Array
+    ) -> NDArray[np.bool_]:
+        """Return where (...) the model does not go as its derivatives say, when a probed state is off."""
+        index = [list(joint.model.states or ()).index(name) for name in self.probe]
+        # What goes with a state that is so many standard deviations off, as rows.
+        moves = Spread().width * np.swapaxes(P[..., index] / np.sqrt(P[..., index, index])[..., None, :], -1, -2)
+        moves = np.concatenate([moves, -moves], axis=-2)
+        images = joint.ahead(joint.integrate(np.broadcast_to(mean[..., None, :], moves.shape), moves), u[..., None, :])
+        went = joint.difference(images, np.broadcast_to(later[..., None, :], images.shape))
+        plant = slice(0, joint.plant)
+        astray = (went - moves @ np.swapaxes(F, -1, -2))[..., plant]
+        variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., None, plant]
+        return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))
+
+    def _across(self, belief: Belief, u: Array) -> Array:
+        if self.prediction == "jacobian":
+            return super()._across(belief, u)
+        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:
@@ -100,9 +149,13 @@ class NonlinearPCFilter(NonlinearFilter):
             # δᵀF''δ, and minus the slope of F along δ.
             decrement = (to * to_a).sum(axis=-1) + ((C @ to[..., None])[..., 0] ** 2 / R).sum(axis=-1)
             left = ~(decrement <= self.tolerance**2)
+            promised = error - (C @ to[..., None])[..., 0]
             part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
             a, way = a + part * to_a, way + part * to
             mean = joint.integrate(belief.mean, way)
+            if self.straightness:
+                # Then a step by the same derivatives is no longer than that, and others would hardly differ.
+                left = left & ~(((error - promised) ** 2 / R).sum(axis=-1) <= self.straightness**2)
             # One that no step improves has come as far as it can.
             moving = moving & left & (part[..., 0] > 0.0)
             if iterations == self.iterations or not moving.any():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import vectors
+from pcctrl.arrays import frozen, vectors
 from pcctrl.filters.recursive import RecursiveFilter
 
 if TYPE_CHECKING:
@@ -50,8 +51,13 @@ class JointFilter(RecursiveFilter):
         return self.inner.joint
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
-        """Return the prior at the first sample."""
-        return self.inner.init(batch)
+        """Return the prior at the first sample, with the input that holds the operating point."""
+        belief = self.inner.init(batch)
+        return belief if self.mechanics is None else replace(belief, input=self._rest)
+
+    @cached_property
+    def _rest(self) -> Array:
+        return frozen(np.asarray(self.mechanics.bias(self.joint.mean[: self.joint.plant])))  # type: ignore[union-attr]
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
         """Return the belief one sample, or ``dt`` seconds, later under the input ``u`` (..., nv).
@@ -72,7 +78,7 @@ class JointFilter(RecursiveFilter):
         u = vectors("u", u, self.mechanics.degrees)
         M, rest = self.mechanics.terms(belief.state)
         made = np.linalg.solve(M, (u - rest)[..., None])[..., 0]
-        return made if np.isfinite(made.sum()) else np.where(np.isfinite(made), made, 0.0)
+        return np.asarray(made if np.isfinite(made.sum()) else np.where(np.isfinite(made), made, 0.0), dtype=np.float64)
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said: see `LinearFilter.update`."""

@@ -1,5 +1,6 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
+from pcctrl.models.delayed import Delayed
 from pcctrl.models.generalise import generalise
 from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
@@ -8,10 +9,12 @@ from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import Mismatch, MujocoMechanics, MujocoModel, linearise
 from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.protocol import GenerativeModel, Jacobians, Mechanics
+from pcctrl.models.remembered import PastModel
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
 __all__ = [
+    "Delayed",
     "GeneralisedModel",
     "GenerativeModel",
     "Jacobians",
@@ -24,6 +27,7 @@ __all__ = [
     "MujocoMechanics",
     "MujocoModel",
     "NonlinearModel",
+    "PastModel",
     "Task",
     "delayed",
     "free_joints",

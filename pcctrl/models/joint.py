@@ -167,9 +167,11 @@ def build_joint(model: LinearModel, order: int) -> JointModel:
         F, B, Q = compose(A, B, Q, model.substeps)
 
     felt = model.noise_outputs @ chains
-    C = np.hstack([model.C, felt, np.zeros((len(model.C), walks)), block_rows(*(c.H for c in sensor))])
-    state, u, y = model.operating_point  # type: ignore[misc]
     D = np.asarray(model.D)
+    # What adds to an input is read with it.
+    read = [felt, D[:, :walks], block_rows(*(c.H for c in sensor))]
+    C = np.hstack([model.C, *read])
+    state, u, y = model.operating_point  # type: ignore[misc]
     mean = np.concatenate([state, np.zeros(size - n)])
     lags = (0,) * len(model.C) if model.delay is None else np.rint(np.asarray(model.delay) / model.dt).astype(int)
     undelayed = JointModel(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
 from pcctrl.models.linear import LinearModel
 
@@ -41,7 +40,7 @@ def free_joints(
         expected = "positions and rates of joints, with one disturbance each or none"
         raise ModelError(name="model", expected=expected, received=f"{n} states, {q} disturbances")
     none, one = np.zeros((nv, nv)), np.eye(nv)
-    push: Array = one if mechanics is None else np.linalg.inv(mechanics.mass_matrix(x))
+    push = one if mechanics is None else np.asarray(np.linalg.inv(mechanics.mass_matrix(x)), dtype=np.float64)
     return LinearModel(
         np.block([[none, one], [none, none]]),
         np.vstack([none, one]),

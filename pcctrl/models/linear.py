@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
+from pcctrl.arrays import Array, as_array, as_covariance, as_names, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import compose, discretise
-from pcctrl.models.checks import as_noises, as_rates
+from pcctrl.models.checks import as_delays, as_noises, as_rates
 from pcctrl.models.joint import JointModel, build_joint
 from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.models.report import ModelReport, report
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LinearModel"]
-
-# Longer delays, in samples, are a unit mixed up: each sample is a state.
-_LONGEST = 200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +109,7 @@ class LinearModel(Flat):
             "process_noise": as_noises("process_noise", self.process_noise, q, sensor=False),
             "sensor_noise": as_noises("sensor_noise", self.sensor_noise, m, sensor=True),
             "disturbance": as_rates("disturbance", self.disturbance, p),
-            "delay": self._delays(m),
+            "delay": as_delays("delay", self.delay, self.dt, m),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
                 as_array(f"operating_point[{i}]", value, (size,))
@@ -286,13 +283,3 @@ class LinearModel(Flat):
         else:
             F, held, _ = compose(self.A, inputs, np.zeros((n, n)), self.substeps)
         return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D), self.noise_outputs)
-
-    def _delays(self, m: int) -> Array | None:
-        if self.delay is None or not np.any(self.delay):
-            return None
-        delays = per_item("delay", self.delay, m)
-        lags = delays / self.dt
-        if (lags < 0.0).any() or (lags > _LONGEST).any() or (np.abs(lags - np.rint(lags)) > 0.01).any():
-            expected = f"whole samples of {self.dt:g} s, from 0 to {_LONGEST:g}"
-            raise ParameterError(name="delay", expected=expected, received=self.delay)
-        return delays

@@ -26,7 +26,8 @@ class Task:
         low: (p,) least input.
         high: (p,) greatest input.
         horizon: samples that a planner should look ahead.
-        tracks: whether the goal is a motion, told as a `pcctrl.controllers.Preview`, that inputs on all joints can follow.
+        tracks: whether the goal is a motion, told as a `pcctrl.controllers.Preview`, that an input on every joint can
+            follow.
 
     Raises:
         ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size, or limits that are none.
