@@ -7,7 +7,7 @@ if __name__ != "pcctrl.envs":
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import gymnasium as gym
 from numpy.typing import ArrayLike
@@ -100,7 +100,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
         plant = simulated(env_id, options)
         _ = plant.model  # what is wrong with it is said now
         return plant
-    return ARMS[env_id] if env_id in ARMS else PLANTS[env_id]
+    return cast("Plant", ARMS[env_id] if env_id in ARMS else PLANTS[env_id])
 
 
 def make_sensed(

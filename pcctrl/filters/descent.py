@@ -112,7 +112,7 @@ class NonlinearPCFilter(NonlinearFilter):
     def _bent(
         self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, later: Array, F: Array, covariance: Array
     ) -> NDArray[np.bool_]:
-        """Return where (...) the model does not go as its derivatives say, when a probed state is off."""
+        """Return where (...) the model does not go as its derivatives F say, when a probed state is off."""
         index = [list(joint.model.states or ()).index(name) for name in self.probe]
         # What goes with a state that is so many standard deviations off, as rows.
         moves = Spread().width * np.swapaxes(P[..., index] / np.sqrt(P[..., index, index])[..., None, :], -1, -2)
@@ -125,9 +125,18 @@ class NonlinearPCFilter(NonlinearFilter):
         return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))
 
     def _across(self, belief: Belief, u: Array) -> Array:
-        if self.prediction == "jacobian":
+        joint, mean, P = self.joint, belief.mean, belief.covariance
+        if self.prediction == "sigma":
+            return across_points(joint, mean, P, u, Spread())
+        if not self.probe:
             return super()._across(belief, u)
-        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
+        later, F, Q = joint.linearised(mean, u)
+        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
+        across = P @ np.swapaxes(F, -1, -2)
+        bent = self._bent(joint, mean, P, u, later, F, F @ across + Q)
+        if bent.any():
+            across[bent] = across_points(joint, mean[bent], P[bent], u[bent], Spread())
+        return across
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

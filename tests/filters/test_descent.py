@@ -60,5 +60,11 @@ def test_probing_is_by_derivatives_where_they_hold_and_by_sigma_points_where_not
     assert batch.covariance.shape == (2, N, N)
     np.testing.assert_allclose(batch.covariance, [narrow.covariance, wide[0].covariance], atol=1e-12)
     np.testing.assert_allclose(batch.mean, [narrow.mean, wide[0].mean], atol=1e-12)
+    # A smoother goes back the way that the prediction came.
+    for c, form in ((1e-4 * np.eye(2), forms[0]), (np.diag([1.0, 1e-4]), forms[1])):
+        belief = probing.init(mean=[1.5, 0.3] if form is forms[1] else [0.9, 0.3], covariance=c)
+        np.testing.assert_allclose(
+            probing._across(belief, belief.input), form._across(belief, belief.input), atol=1e-12
+        )
     with pytest.raises(UnknownNameError, match="probe"):
         replace(probing, probe="elbow")
