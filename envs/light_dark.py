@@ -81,9 +81,10 @@ class LightDarkEnv(gym.Env[Array, Array]):
 
     Observations are the position and the way to the food (m), with noise of this world's own that grows with the
     distance to the beacon, so `Sensors` adds none. It is drawn from the seed: unit noises do not depend on the actions.
-    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(|p − g|² + 0.01 |u|²) of the state in
-    which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the walker
-    ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such state is.
+    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(0.006 |p − g|² + 0.003 |u|²) of the
+    state in which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the
+    walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such state
+    is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
     Source: the beacon of `cpomdp`, PUBLISHED §11.
 
     Args:
@@ -135,13 +136,13 @@ class LightDarkEnv(gym.Env[Array, Array]):
         if self._x is None:
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
         u = as_action(action, self._box)
-        effort = 0.01 * float(u @ u)
-        cost = float(self._x @ _RELATION @ self._x) + effort
+        effort = EFFORT * float(u @ u)
+        cost = WANT * float(self._x @ _RELATION @ self._x) + effort
         push = np.sqrt(np.array([_WALK, _WALK, _DRIFT, _DRIFT])) / _DT * self.np_random.standard_normal(4)
         self._x = self.model.transition(self._x, u, push)
         info = self._info(self._x, cost)
         if info["failed"]:
-            info["cost"] = cost = max(cost, float(self._x @ _RELATION @ self._x) + effort)
+            info["cost"] = cost = max(cost, WANT * float(self._x @ _RELATION @ self._x) + effort)
         return self._reading(self._x), -cost, info["failed"], False, info
 
     def _reading(self, x: Array) -> Array:
