@@ -1,16 +1,19 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
+from pcctrl.models.adaptive import AdaptiveModel, Forces, Parameter
 from pcctrl.models.generalise import generalise
 from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
 from pcctrl.models.linear import LinearModel
-from pcctrl.models.mujoco import Mismatch, MujocoModel, linearise
+from pcctrl.models.mujoco import Mismatch, MujocoModel, MujocoParameters, linearise
 from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.protocol import GenerativeModel, Jacobians
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
 __all__ = [
+    "AdaptiveModel",
+    "Forces",
     "GeneralisedModel",
     "GenerativeModel",
     "Jacobians",
@@ -20,7 +23,9 @@ __all__ = [
     "Mode",
     "ModelReport",
     "MujocoModel",
+    "MujocoParameters",
     "NonlinearModel",
+    "Parameter",
     "Task",
     "delayed",
     "generalise",

@@ -3,5 +3,6 @@
 from pcctrl.models.mujoco.linearise import linearise
 from pcctrl.models.mujoco.mismatch import Mismatch
 from pcctrl.models.mujoco.model import MujocoModel
+from pcctrl.models.mujoco.parameters import MujocoParameters
 
-__all__ = ["Mismatch", "MujocoModel", "linearise"]
+__all__ = ["Mismatch", "MujocoModel", "MujocoParameters", "linearise"]

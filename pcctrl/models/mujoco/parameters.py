@@ -1,0 +1,186 @@
+r"""What of a MuJoCo simulation may be adapted: payload, inertia, viscous and dry friction.
+
+Friction is :math:`-b v - c \tanh(v / v_0)` on a degree of freedom. It enters a physics step as damping
+:math:`D = b + c \tanh(v / v_0) / v`, which MuJoCo's Euler integrator takes implicitly: so a joint's dry friction may be
+as large, and :math:`v_0` as small, as they are. A step's derivatives by it follow from that by forces,
+:math:`\partial v_{k+1} / \partial D_j = -G_j v_{k+1,j}`; those by masses are differences of two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import mujoco
+import numpy as np
+
+from pcctrl.arrays import Array, choose, positive
+from pcctrl.errors import ModelError, ParameterError
+from pcctrl.models.adaptive import Parameter
+from pcctrl.models.mujoco.derivatives import step_derivatives
+from pcctrl.models.mujoco.model import MujocoModel
+from pcctrl.models.mujoco.simulator import ACCELERATIONS, Simulator, sane
+from pcctrl.noise import White
+
+__all__ = ["MujocoParameters"]
+
+KINDS = ("payload", "inertia", "viscous", "coulomb")
+# kg or a factor: exact for any size where a step is linear in a mass, and it is nearly.
+_MASS = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class MujocoParameters:
+    """A `MujocoModel` as a plant with parameters, for `AdaptiveModel`.
+
+    They are known by their names: ``payload:BODY`` (kg at its centre of mass), ``inertia`` or ``inertia:BODY`` (a factor
+    on masses and moments of inertia of all bodies or one), ``viscous:JOINT`` (N·m·s) and ``coulomb:JOINT`` (N·m), for
+    hinges and slides.
+
+    Args:
+        model: the plant, in Euler steps, with sensors that feel no acceleration.
+        parameters: of `AdaptiveModel`.
+        slip: v₀, the speed (rad/s or m/s) at which dry friction is three quarters of its full size.
+
+    Raises:
+        UnknownNameError: no such kind, body or joint.
+        ModelError: another integrator, an accelerometer or force sensor, a ball joint with friction.
+        ParameterError: a slip that is not positive.
+    """
+
+    model: MujocoModel
+    parameters: Sequence[Parameter]
+    slip: float = 0.02
+    _physics: _Physics = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        positive("slip", self.slip)
+        if not isinstance(self.model, MujocoModel):
+            raise ParameterError(name="model", expected="a MujocoModel", received=type(self.model).__name__)
+        if self.model._sim.stage == ACCELERATIONS:
+            raise ModelError(name="sensors", expected="none that feels accelerations", received=self.model.sensors)
+        object.__setattr__(self, "_physics", _Physics(self.model, [one.name for one in self.parameters], self.slip))
+
+    def resampled(self, dt: float) -> MujocoParameters:
+        """Return the plant with another sample time in seconds."""
+        return replace(self, model=self.model.resampled(dt))
+
+    def transition(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
+        """Return the state (..., n) one sample after x (..., n), with u (..., p), w (..., q) and θ (..., k) held."""
+        return _each(lambda *a: (self._physics.step(*a),), (x, u, w, theta))[0]
+
+    def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
+        """Return its derivatives (..., n, ·) by x, u, w and θ."""
+        F, B, G, T = _each(self._physics.differentiate, (x, u, w, theta))
+        return F, B, G, T
+
+
+class _Physics:
+    """A private simulation, one physics step at a time, whose masses and damping are set before each."""
+
+    def __init__(self, model: MujocoModel, names: Sequence[str], slip: float) -> None:
+        mjmodel = model.source
+        own, h = model._sim, float(mjmodel.opt.timestep)
+        euler = int(mjmodel.opt.integrator) == mujoco.mjtIntegrator.mjINT_EULER
+        if not (euler and own.flat and not own.cartesian.any()):
+            expected = "Euler steps, hinges and slides, forces on joints alone"
+            raise ModelError(name="model", expected=expected, received="others")
+        joints = [mjmodel.joint(i).name or f"joint{i}" for i in range(mjmodel.njnt)]
+        every = [White(density=1.0)] * len(joints)
+        self.slip, self.steps, self.general = slip, model.substeps, own.general
+        self.sim: Simulator = replace(model, dt=h, noise_input=joints, process_noise=every)._sim
+        physics = self.sim.model
+        self.fields = physics.body_mass, physics.body_inertia, physics.dof_damping
+        self.nominal = tuple(a.copy() for a in self.fields)
+        bodies = [physics.body(i).name for i in range(physics.nbody)]
+        # What a parameter adds to a mass, and by what factor: (nbody, k) each; and to friction: (nv, k) each.
+        self.added, self.scaled = np.zeros((2, physics.nbody, len(names)))
+        self.viscous, self.dry = np.zeros((2, physics.nv, len(names)))
+        for i, name in enumerate(names):
+            kind, _, of = name.partition(":")
+            choose("parameters", kind, KINDS)
+            if kind == "payload":
+                self.added[bodies.index(choose(name, of, bodies)), i] = 1.0
+            elif kind == "inertia":
+                self.scaled[bodies.index(choose(name, of, bodies)) if of else slice(None), i] = 1.0
+            else:
+                dof = int(physics.jnt_dofadr[joints.index(choose(name, of, joints))])
+                (self.viscous if kind == "viscous" else self.dry)[dof, i] = 1.0
+        self.heavy = np.flatnonzero(self.added.any(axis=0) | self.scaled.any(axis=0))
+
+    def set(self, x: Array, theta: Array) -> None:
+        """Make the simulation that of θ (k,) at x (n,)."""
+        (mass, inertia, damping), (m, I, D) = self.fields, self.nominal
+        if len(self.heavy):
+            self._weigh(theta)
+        else:
+            mass[:], inertia[:] = m, I
+        speed = x[self.sim.nv : 2 * self.sim.nv]
+        damping[:] = D + self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.slip)[0]
+
+    def _weigh(self, theta: Array) -> None:
+        (mass, inertia, _), (m, I, _) = self.fields, self.nominal
+        factor = 1.0 + self.scaled.dot(theta - 1.0)
+        mass[:] = m * factor + self.added.dot(theta)
+        inertia[:] = I * factor[:, None]
+
+    def step(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
+        """Return the state (n,) one sample on."""
+        force = w.dot(self.general)
+        for _ in range(self.steps):
+            if not sane(x, theta):
+                return np.full(self.sim.n, np.nan)
+            self.set(x, theta)
+            x = self.sim.step(x, u, force)
+        return x
+
+    def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
+        """Return the derivatives (n, ·) of a sample by x, u, w and θ."""
+        sim, force = self.sim, w.dot(self.general)
+        n, nv = sim.n, sim.nv
+        F, B, G, T = np.eye(n), np.zeros((n, len(u))), np.zeros((n, len(w))), np.zeros((n, len(theta)))
+        for j in range(self.steps):
+            if not sane(x, u, force, theta):
+                return tuple(np.full(J.shape, np.nan) for J in (F, B, G, T))  # type: ignore[return-value]
+            self.set(x, theta)
+            A, by_u, by_force = step_derivatives(sim, x, u, force)
+            ahead = sim.step(x, u, force)
+            secant, slope = _secant(x[nv : 2 * nv], self.slip)
+            # By the damping of each joint.
+            by_damping = -by_force * ahead[nv : 2 * nv]
+            A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
+            by_theta = by_damping.dot(self.viscous + secant[:, None] * self.dry)
+            for i in self.heavy:
+                by_theta[:, i] += self._by_mass(i, x, u, force, theta)
+            if self.steps == 1:
+                return A, by_u, by_force.dot(self.general.T), by_theta
+            F, B, G, T = A @ F, A @ B + by_u, A @ G + by_force @ self.general.T, A @ T + by_theta
+            x = ahead
+        return F, B, G, T
+
+    def _by_mass(self, i: int, x: Array, u: Array, force: Array, theta: Array) -> Array:
+        moved, ends = theta.copy(), []
+        for step in (_MASS, -_MASS):
+            moved[i] = theta[i] + step
+            self._weigh(moved)
+            ends.append(self.sim.step(x, u, force))
+        self._weigh(theta)
+        return np.asarray((ends[0] - ends[1]) / (2.0 * _MASS))
+
+
+def _secant(speed: Array, slip: float) -> tuple[Array, Array]:
+    """Return tanh(v / v₀) / v, and its slope."""
+    v = np.where(np.abs(speed) < 1e-6 * slip, 1e-6 * slip, speed)
+    tanh = np.tanh(v / slip)
+    secant = tanh / v
+    return secant, ((1.0 - tanh**2) / slip - secant) / v
+
+
+def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return the results of a function of vectors for each member of a batch, side by side."""
+    if all(a.ndim == 1 for a in arguments):
+        return function(*arguments)
+    batch = np.broadcast_shapes(*(a.shape[:-1] for a in arguments))
+    given = [np.broadcast_to(a, (*batch, a.shape[-1])) for a in arguments]
+    rows = [function(*(a[index] for a in given)) for index in np.ndindex(batch)]
+    return tuple(np.reshape(np.array(J), (*batch, *np.shape(rows[0][i]))) for i, J in enumerate(zip(*rows, strict=True)))
