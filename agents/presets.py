@@ -68,11 +68,11 @@ def describe(name: str) -> str:
 def _aif(task: Task) -> Agent:
     """Predictive-coding filter in generalised coordinates, acting on expected free energy."""
     limits = (task.low, task.high)
-    suspects = task.model.disturbance is not None
+    suspects = task.linear.disturbance is not None
     controller = ExpectedFreeEnergy(
-        task.model, task.state_weight, task.action_weight, ORDER, limits, offset_free=suspects
+        task.linear, task.state_weight, task.action_weight, ORDER, limits, offset_free=suspects
     )
-    return Agent(PCFilter(task.model, ORDER), controller, limits, Card("noise told, with its colour"))
+    return Agent(PCFilter(task.linear, ORDER), controller, limits, Card("noise told, with its colour"))
 
 
 def _aif_reflex(task: Task) -> Agent:
@@ -90,14 +90,14 @@ def _aif_pid(task: Task) -> Agent:
     # The precisions follow the errors of some 500 samples: faster, they would follow the noise.
     decay = 5.0
     controller = ActiveInferencePID(pid, pid_error_std(task, pid), decay / (500.0 * pid.dt), decay)
-    return Agent(Readings(task.model), controller, (task.low, task.high), card)
+    return Agent(Readings(task.linear), controller, (task.low, task.high), card)
 
 
 def _lqg(task: Task) -> Agent:
     """Kalman filter and LQR, told every variance and that all noise is white."""
     limits = (task.low, task.high)
-    controller = LQR(task.model, task.state_weight, task.action_weight, limits)
-    return Agent(KalmanFilter(task.model), controller, limits, Card("noise variances told, taken for white"))
+    controller = LQR(task.linear, task.state_weight, task.action_weight, limits)
+    return Agent(KalmanFilter(task.linear), controller, limits, Card("noise variances told, taken for white"))
 
 
 def _lqg_tuned(task: Task) -> Agent:
@@ -118,7 +118,7 @@ def _pid(task: Task) -> Agent:
     """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
     tuned = _tune_pid(task)
     card = Card("tuned on the noise told", f"gains, τ: {tuned.budget()}")
-    return Agent(Readings(task.model), pid_loop(task, tuned.values), (task.low, task.high), card)
+    return Agent(Readings(task.linear), pid_loop(task, tuned.values), (task.low, task.high), card)
 
 
 PRESETS: dict[str, Callable[[Task], Agent]] = {

@@ -7,34 +7,43 @@ if __name__ != "pcctrl.envs":
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
+from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
+from pcctrl.envs.faults import ActuatorLoss, Payload
 from pcctrl.envs.linear_system import LinearPlant, LinearSystemEnv, two_masses
 from pcctrl.envs.noise_options import NoiseOptions, Plant
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
 from pcctrl.errors import ModelError
-from pcctrl.models import LinearModel
+from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "ARMS",
     "LINEAR",
     "PLANTS",
+    "ActuatorLoss",
+    "Arm2Env",
+    "Arm7Env",
+    "ArmEnv",
     "CartPoleEnv",
     "LinearPlant",
     "LinearSystemEnv",
     "MassSpringDamperEnv",
     "NoiseOptions",
+    "Payload",
     "Plant",
     "RegulationEnv",
     "Sensors",
+    "make_arm",
     "make_linear_system",
     "make_sensed",
     "plant_of",
@@ -45,6 +54,7 @@ PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/CartPole-v0": CartPoleEnv,
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
 }
+ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
 LINEAR = "pcctrl/LinearSystem-v0"
 
 
@@ -52,7 +62,7 @@ def plant_of(env_id: str, model: Path | None = None) -> Plant:
     """Return the plant behind an environment.
 
     Args:
-        env_id: see `PLANTS`, or `LINEAR`.
+        env_id: see `PLANTS` and `ARMS`, or `LINEAR`.
         model: TOML file of the linear system, two masses by default.
 
     Raises:
@@ -60,11 +70,11 @@ def plant_of(env_id: str, model: Path | None = None) -> Plant:
         ModelError: a model for an environment that has its own.
         PcctrlError: the file is not a model.
     """
-    if choose("env", env_id, (*PLANTS, LINEAR)) == LINEAR:
+    if choose("env", env_id, (*PLANTS, *ARMS, LINEAR)) == LINEAR:
         return LinearPlant(two_masses() if model is None else LinearModel.load(model))
     if model is not None:
         raise ModelError(name="model", expected=f"none, or env {LINEAR}", received=f"{model} for {env_id}")
-    return PLANTS[env_id]
+    return ARMS[env_id] if env_id in ARMS else PLANTS[env_id]
 
 
 def make_sensed(
@@ -88,6 +98,43 @@ def make_sensed(
     env = plant(process_noise, render_mode)
     noise = [plant.default_noise(std) for std in plant.sensor_std] if sensor_noise is None else sensor_noise
     return Sensors(env, noise, **imperfections)
+
+
+def make_arm(
+    arm: type[ArmEnv],
+    process_noise: Noise | Sequence[Noise] | None = None,
+    sensor_noise: Sequence[Noise] | None = None,
+    render_mode: str | None = None,
+    *,
+    trajectory: Literal["reach", "track", "hold"] = "track",
+    friction: Literal["published", "coulomb", "none"] = "published",
+    encoders: Sequence[str] = ("link", "motor"),
+    mismatch: Mismatch | None = None,
+    horizon: int = 20,
+    push: float | None = None,
+    payload: tuple[float, float] | None = None,
+    **imperfections: Any,
+) -> gym.Env[Any, Any]:
+    """Return an arm behind its encoders; by default all noises are smooth over two samples.
+
+    Args:
+        arm: the environment class.
+        process_noise: see `ArmEnv`.
+        sensor_noise: one an encoder.
+        render_mode: see Gymnasium.
+        trajectory: see `ArmEnv`, as the next five.
+        friction: in the joints.
+        encoders: that are there.
+        mismatch: of the told model.
+        horizon: samples of the preview.
+        push: N.
+        payload: kg at the tip, and the seconds after which it is picked up; or None.
+        imperfections: ``bias``, ``dropout``, … of `Sensors`.
+    """
+    env = arm(trajectory, process_noise, friction, encoders, mismatch, horizon, push, render_mode)
+    noise = [env.default_noise(std) for std in env.reading_std] if sensor_noise is None else sensor_noise
+    sensed = Sensors(env, noise, **imperfections)
+    return sensed if payload is None else Payload(sensed, env.tip, *payload)
 
 
 def make_linear_system(
@@ -132,6 +179,14 @@ for _id, _plant in PLANTS.items():
         kwargs={"plant": _plant},
         max_episode_steps=1000,
         # A dropped sample is NaN, which Gymnasium's passive checker would warn of; our tests run the full checker.
+        disable_env_checker=True,
+    )
+for _id, _arm in ARMS.items():
+    gym.register(
+        _id,
+        entry_point="pcctrl.envs:make_arm",
+        kwargs={"arm": _arm},
+        max_episode_steps=5000,
         disable_env_checker=True,
     )
 gym.register(LINEAR, entry_point="pcctrl.envs:make_linear_system", max_episode_steps=1000, disable_env_checker=True)

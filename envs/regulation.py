@@ -22,13 +22,13 @@ from pcctrl.noise import Noise, NoiseStream, Smooth
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv"]
+__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "render_metadata"]
 
 # Sensors and cost are bounded only so that the space is; a plant that gets here has failed long before.
 _READING_LIMIT = 1e3
 
 
-def _metadata(fps: int) -> dict[str, Any]:
+def render_metadata(fps: int) -> dict[str, Any]:
     """Return the render modes that this machine has: without a display or MUJOCO_GL=egl, GLFW aborts the process."""
     display = sys.platform in ("win32", "darwin") or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     offscreen = display or os.environ.get("MUJOCO_GL", "").lower() in ("egl", "osmesa")
@@ -179,7 +179,7 @@ class CartPoleEnv(RegulationEnv):
     angular velocity (m, rad, 1/s). W = diag(1, 10, 0, 0), ρ = 0.01. Fails beyond 2.4 m or 0.5 rad.
     """
 
-    metadata = _metadata(50)
+    metadata = render_metadata(50)
     file = "cartpole.xml"
     frame_skip_ = 4
     disturbed = "cart"
@@ -196,7 +196,7 @@ class MassSpringDamperEnv(RegulationEnv):
     W = diag(1, 0), ρ = 0.01. Fails beyond 10 m.
     """
 
-    metadata = _metadata(10)
+    metadata = render_metadata(10)
     file = "mass_spring_damper.xml"
     frame_skip_ = 10
     disturbed = "mass"

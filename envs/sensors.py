@@ -98,7 +98,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
             )
         if not np.any(self._before.seconds):
             return task
-        return replace(task, model=replace(task.model, delay=np.asarray(self._before.seconds, dtype=np.float64)))
+        return replace(task, model=replace(task.linear, delay=np.asarray(self._before.seconds, dtype=np.float64)))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Reset the environment and draw new noise; see `gymnasium.Env.reset`."""

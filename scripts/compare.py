@@ -71,7 +71,7 @@ class Compare:
         seeds_line = f"{self.seeds} seed" + "s" * (self.seeds > 1)
         title = f"{self.env}, {seeds_line} × {self.steps} samples, {_noise_line(task['noise'])}"
         write_report(results, summaries, seeds, model, title)
-        console.print(comparison_table(title, summaries, len(model.C)))
+        console.print(comparison_table(title, summaries, len(model.sensors or ())))
         console.print(legend(summaries, cards, settle), highlight=False, markup=False)
         console.print(f"\n{headline(summaries)}", style="bold", markup=False, highlight=False)
         console.print(f"Plots and numbers are in {self.out}", markup=False)

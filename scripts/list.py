@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pcctrl import agents
-from pcctrl.envs import LINEAR, PLANTS
+from pcctrl.envs import ARMS, LINEAR, PLANTS, ArmEnv, RegulationEnv
 
 __all__ = ["List"]
 
@@ -23,8 +23,9 @@ class List:
         table.add_column("environment", no_wrap=True, overflow="fold")
         for heading in ("sensors (std)", "dt (s)", "task"):
             table.add_column(heading)
-        for env_id, plant in PLANTS.items():
-            stds = ", ".join(f"{std:g}" for std in plant.sensor_std)
+        plants: dict[str, type[RegulationEnv] | type[ArmEnv]] = {**PLANTS, **ARMS}
+        for env_id, plant in plants.items():
+            stds = ", ".join(f"{std:g}" for std in dict.fromkeys(plant.sensor_std))
             table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])
         table.add_row(LINEAR, "the model's", "its own", "Any linear model (--model FILE.toml); two masses by default.")
         console.print(table)

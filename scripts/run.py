@@ -58,7 +58,7 @@ class Run:
         )
         console.print(f"  cost a sample {summary.cost.mean:.5g}")
         if summary.rmse is not None and summary.nis is not None:
-            sensors = len(agents.task_of(env).model.C)
+            sensors = len(agents.task_of(env).model.sensors or ())
             console.print(f"  estimation RMSE {summary.rmse.mean:.4g}, NIS {summary.nis:.2f} ({sensors} expected)")
         if episode is not None:
             counts = {s.name: int(np.count_nonzero(episode.status == s)) for s in Status}

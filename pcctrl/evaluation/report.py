@@ -11,13 +11,13 @@ from pcctrl.evaluation.plots import plot_costs, plot_estimates, plot_innovations
 from pcctrl.evaluation.results import Results
 
 if TYPE_CHECKING:
-    from pcctrl.models import LinearModel
+    from pcctrl.models import GenerativeModel
 
 __all__ = ["write_report"]
 
 
 def write_report(
-    results: Results, summaries: Mapping[str, Summary], seeds: Sequence[int], model: LinearModel, title: str
+    results: Results, summaries: Mapping[str, Summary], seeds: Sequence[int], model: GenerativeModel, title: str
 ) -> None:
     """Write ``overview.png``, ``estimates.png``, ``innovations.png`` and ``cost.png`` beside the results.
 
@@ -27,8 +27,8 @@ def write_report(
     episodes = {name: e for name in summaries if (e := results.episode(name, seeds[0])) is not None}
     rows = {name: results.of(name, seeds) for name in summaries}
     # The last state is the one no sensor reads: a rate.
-    state = len(model.A) - 1
     states, sensors = list(model.states or ()), list(model.sensors or ())
+    state = len(states) - 1
     try:
         plot_estimates(results.directory / "estimates.png", episodes, states)
         plot_innovations(results.directory / "innovations.png", episodes, sensors)

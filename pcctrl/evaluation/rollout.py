@@ -35,8 +35,8 @@ class Policy(Protocol):
         """Forget the last episode."""
         ...
 
-    def act(self, obs: ArrayLike) -> Array:
-        """Return the action for an observation."""
+    def act(self, obs: ArrayLike, goal: Any = None) -> Array:
+        """Return the action for an observation, and the goal that the environment states, if any."""
         ...
 
 
@@ -91,7 +91,8 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
     """Run ``policy`` in ``env`` for at most ``steps`` samples and record it.
 
     Args:
-        env: whose ``info`` has the true ``state`` and ``cost`` (`envs.Sensors`); without a cost it is −reward.
+        env: whose ``info`` has the true ``state`` and ``cost`` (`envs.Sensors`); without a cost it is −reward. Where it
+            has a ``goal`` the policy is told it.
         policy: reset before the episode.
         steps: at least 1.
         seed: of the environment's reset, and so of all noise.
@@ -106,9 +107,9 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
     rows: dict[str, list[Any]] = {f.name: [] for f in fields(Episode) if f.name not in ("dt", "failed")}
     failed = False
     for _ in range(steps):
-        state = info["state"]
+        state, goal = info["state"], info.get("goal")
         start = time.perf_counter_ns()
-        action = policy.act(observation)
+        action = policy.act(observation, goal)
         elapsed = 1e-3 * (time.perf_counter_ns() - start)
         _record(rows, policy, state, observation, action)
         rows["step_us"].append(elapsed)

@@ -1,44 +1,59 @@
-"""A regulation task: what a controller is asked to do, with which model and within which limits."""
+"""A task: what a controller is asked to do, with which model and within which limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pcctrl.arrays import Array, as_array, as_covariance
-from pcctrl.errors import ParameterError
-
-if TYPE_CHECKING:
-    from pcctrl.models.linear import LinearModel
+from pcctrl.arrays import Array, as_array, as_covariance, whole
+from pcctrl.errors import ModelError, ParameterError
+from pcctrl.models.linear import LinearModel
+from pcctrl.models.protocol import GenerativeModel
 
 __all__ = ["Task"]
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Hold the operating point of ``model`` at the least mean of xᵀWx + uᵀρu a sample.
+    """Bring ``model`` to a goal and hold it there, at the least mean of xᵀWx + uᵀρu a sample.
+
+    The goal is the model's operating point unless the environment says another; x is the move (n,) from it in tangent
+    space, u is measured from the input there.
 
     Args:
-        model: plant, noise and operating point, from which x and u are measured.
+        model: plant, noise and operating point.
         state_weight: W (n, n).
         action_weight: ρ (p, p).
         low: (p,) least input.
         high: (p,) greatest input.
+        horizon: samples that a planner should look ahead.
 
     Raises:
         ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size, or limits that are none.
     """
 
-    model: LinearModel
+    model: GenerativeModel
     state_weight: Array
     action_weight: Array
     low: Array
     high: Array
+    horizon: int = 50
 
     def __post_init__(self) -> None:
-        n, p = self.model.B.shape
+        n, p = (len(part) for part in self.model.start[:2])
+        whole("horizon", self.horizon, 1)
         as_covariance("state_weight", self.state_weight, n)
         as_covariance("action_weight", self.action_weight, p, definite=True)
         low, high = as_array("low", self.low, (p,)), as_array("high", self.high, (p,))
         if not (low < high).all():
             raise ParameterError(name="low", expected="below high", received=f"{low}, {high}")
+
+    @property
+    def linear(self) -> LinearModel:
+        """The model, if it is linear.
+
+        Raises:
+            ModelError: it is not.
+        """
+        if not isinstance(self.model, LinearModel):
+            raise ModelError(name="task", expected="a linear model", received=type(self.model).__name__)
+        return self.model

@@ -26,8 +26,8 @@ ORDER = 5
 def reflex_loop(task: Task, values: Array, order: int = ORDER) -> tuple[PCFilter, ReflexArc]:
     """Return the filter, told the noise, and the arc on the flat output with ``values`` ln τ and ln κ_a."""
     tau, rate = np.exp(np.clip(values, -20.0, 20.0))
-    arc = ReflexArc(task.model, float(tau), float(rate), (task.low, task.high), order=order)
-    return PCFilter(task.model, order), arc
+    arc = ReflexArc(task.linear, float(tau), float(rate), (task.low, task.high), order=order)
+    return PCFilter(task.linear, order), arc
 
 
 def aif_loop(task: Task, values: Array, order: int = ORDER) -> tuple[PCFilter, ExpectedFreeEnergy]:
@@ -36,7 +36,7 @@ def aif_loop(task: Task, values: Array, order: int = ORDER) -> tuple[PCFilter, E
     The rate is in the input's unit per √s.
     """
     rate, factor = np.exp(np.clip(values, -50.0, 50.0))
-    model = replace(task.model, disturbance=float(rate))
+    model = replace(task.linear, disturbance=float(rate))
     limits, rho = (task.low, task.high), task.action_weight * float(factor)
     return PCFilter(model, order), ExpectedFreeEnergy(model, task.state_weight, rho, order, limits, offset_free=True)
 
@@ -77,7 +77,7 @@ def tune_reflex(task: Task, *, starts: int = 6, evaluations: int = 200, seed: in
         ModelError: no start leads to a stable loop, or the plant has no flat output.
         ParameterError: no starts or evaluations.
     """
-    truth, dt = truth_of(task), task.model.dt
+    truth, dt = truth_of(task), task.linear.dt
     if len(task.low) != 1:
         raise ModelError(name="task", expected="one input, for a reflex arc on the flat output", received=len(task.low))
     centre = np.log([10.0 * dt, 1.0 / dt])

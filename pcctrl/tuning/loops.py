@@ -28,7 +28,7 @@ _NOTHING = -30.0
 
 def truth_of(task: Task) -> JointModel:
     """Return the joint model that loops are tuned on: the noises of ``task``, without what it only suspects."""
-    return replace(task.model, disturbance=None).joint(TRUTH_ORDER)
+    return replace(task.linear, disturbance=None).joint(TRUTH_ORDER)
 
 
 def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
@@ -36,9 +36,9 @@ def lqg_loop(task: Task, values: Array) -> tuple[KalmanFilter, LQR]:
 
     One value more, the logarithm of a disturbance's rate (in the input's unit per √s), gives them integral action.
     """
-    n, m = task.model.C.shape[1], len(task.model.C)
+    n, m = task.linear.C.shape[1], len(task.linear.C)
     integral = len(values) == n + m + 3
-    model = replace(task.model, disturbance=float(np.exp(values[-1])) if integral else None)
+    model = replace(task.linear, disturbance=float(np.exp(values[-1])) if integral else None)
     limits = (task.low, task.high)
     lqr = LQR(model, task.state_weight, task.action_weight * float(np.exp(values[n + m + 1])), limits, integral)
     return kalman_of(model, values[: n + m + 1]), lqr
@@ -70,7 +70,7 @@ def tune_lqg(
         ParameterError: no starts or evaluations.
     """
     truth = truth_of(task)
-    n, m = len(task.model.A), len(task.model.C)
+    n, m = len(task.linear.A), len(task.linear.C)
     # The added diagonal and the disturbance start small: it is Q's own scale that the untuned loop has right.
     centre = np.r_[0.0, np.full(n, -3.0), np.zeros(m + 1), np.full(int(integral), -2.0)]
     if not diagonal:
@@ -89,7 +89,7 @@ def tune_lqg(
 
 def pid_loop(task: Task, values: Array) -> PID:
     """Return the PID of ``values``: kp and kd (each p · m), ki of the holdable sensors, and ln(τ / dt)."""
-    model = task.model
+    model = task.linear
     p, m = len(task.low), len(model.C)
     kp, kd = values[: 2 * p * m].reshape(2, p, m)
     ki = np.zeros((p, m))
@@ -129,7 +129,7 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the perturbation of each start.
     """
-    model = task.model
+    model = task.linear
     truth = truth_of(task)
     n = len(model.A)
     rates = model.C @ (model.white.joint(0).F[:n, :n] - np.eye(n)) / model.dt

@@ -99,7 +99,7 @@ class PushRow:
 def loop_row(plant: str, colour: str, at_2: Array, **budget: Any) -> LoopRow:
     """Return one row; ``at_2`` are the values of `tune_lqg` for the colour "2", ``budget`` goes to every tuning."""
     task = task_of(plant, colour)
-    model, W, rho = task.model, task.state_weight, task.action_weight
+    model, W, rho = task.linear, task.state_weight, task.action_weight
     truth = model.joint(TRUTH)
 
     def cost(compensator: Compensator) -> float:
@@ -129,7 +129,7 @@ def loop_row(plant: str, colour: str, at_2: Array, **budget: Any) -> LoopRow:
 def push_row(plant: str, colour: str, **budget: Any) -> PushRow:
     """Return one row; ``budget`` goes to every tuning."""
     task = task_of(plant, colour)
-    truth = task.model.joint(TRUTH)
+    truth = task.linear.joint(TRUTH)
 
     def cost(compensator: Compensator) -> float:
         return closed_loop_cost(truth, compensator, task.state_weight, task.action_weight, PUSH)

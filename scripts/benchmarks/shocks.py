@@ -70,7 +70,7 @@ class PushedRow:
 def outlier_row(plant: str, colour: str, episodes: int = EPISODES, steps: int = STEPS) -> OutlierRow:
     """Return one row: 2 % of the samples of each sensor are off by 20 standard deviations (normal)."""
     task = task_of(plant, colour, FLOOR)
-    std = np.array([np.sqrt(z.variance + z.sensor_floor) for z in task.model.sensor_noise])
+    std = np.array([np.sqrt(z.variance + z.sensor_floor) for z in task.linear.sensor_noise])
 
     def spoil(_: int, y: Array, rng: np.random.Generator) -> Array:
         return y + 20.0 * std * rng.standard_normal(y.shape) * (rng.random(y.shape) < 0.02)
@@ -79,7 +79,7 @@ def outlier_row(plant: str, colour: str, episodes: int = EPISODES, steps: int = 
         hook = spoil if spoilt else None
         policy = _agent(task, THRESHOLD if rule else None)
         settle = min(SETTLE, steps // 10)
-        truth = task.model.joint(_TRUTH)
+        truth = task.linear.joint(_TRUTH)
         return simulate(truth, policy, task, steps=steps, batch=episodes, seed=SEED, spoil=hook, settle=settle).cost
 
     plain, clean, spoilt, without = cost(False, False), cost(True, False), cost(True, True), cost(False, True)
@@ -148,8 +148,8 @@ def run(console: Console) -> None:
 
 def _agent(task: Task, threshold: float | None, patience: int = 3) -> Agent:
     limits = (task.low, task.high)
-    filter_ = PCFilter(task.model, ORDER, precision="carried", outlier_threshold=threshold, outlier_patience=patience)
-    efe = ExpectedFreeEnergy(task.model, task.state_weight, task.action_weight, ORDER, limits)
+    filter_ = PCFilter(task.linear, ORDER, precision="carried", outlier_threshold=threshold, outlier_patience=patience)
+    efe = ExpectedFreeEnergy(task.linear, task.state_weight, task.action_weight, ORDER, limits)
     return Agent(filter_, efe, limits)
 
 
@@ -161,4 +161,4 @@ def _pushed(task: Task, policy: Agent, state: int, size: float, episodes: int, s
         moved[:, state] += size * rng.choice([-1.0, 1.0], len(x))
         return moved
 
-    return simulate(task.model.joint(_TRUTH), policy, task, steps=steps, batch=episodes, seed=SEED + 1, push=push)
+    return simulate(task.linear.joint(_TRUTH), policy, task, steps=steps, batch=episodes, seed=SEED + 1, push=push)

@@ -67,18 +67,18 @@ def speed_rows(blocks: int = BLOCKS, samples: int = SAMPLES, batch: tuple[int, i
     noise = NoiseOptions(s=2.0 * CartPoleEnv.sample_time())
     task = agents.task_of(noise.make("pcctrl/CartPole-v0", CartPoleEnv))
     rows = _steps(task, blocks)
-    rows.append(_recordings(PCFilter(task.model, 7), 1, samples, blocks))
+    rows.append(_recordings(PCFilter(task.linear, 7), 1, samples, blocks))
     for order in (4, 7):
         for start in ("steady", "prior", "first"):
-            rows.append(_recordings(PCFilter(task.model, order), *batch, blocks, start))
+            rows.append(_recordings(PCFilter(task.linear, order), *batch, blocks, start))
     return rows
 
 
 def _steps(task: Task, blocks: int) -> list[SpeedRow]:
     """Return the rows of single steps, of order 4."""
     agent = agents.make("aif", task)
-    stepper, filter_ = agent.compile(), PCFilter(task.model, precision="carried")
-    joint, white = filter_.joint, task.model.white.joint(0)
+    stepper, filter_ = agent.compile(), PCFilter(task.linear, precision="carried")
+    joint, white = filter_.joint, task.linear.white.joint(0)
     N, m, p = joint.size, len(joint.R), len(joint.input)
     y, u = np.full(m, 1e-3), np.zeros(p)
     # Not from the steady prior, of which the filter would know that it stays so.

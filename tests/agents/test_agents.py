@@ -106,15 +106,15 @@ def test_every_preset_is_built_for_a_late_sensor_and_a_suspected_push(name: str,
 
 
 def test_limits_that_a_controller_with_a_memory_does_not_know_are_refused(task: Task) -> None:
-    arc = ReflexArc(task.model, 0.3, 50.0)
+    arc = ReflexArc(task.linear, 0.3, 50.0)
     with pytest.raises(ParameterError, match="limits"):
-        Agent(KalmanFilter(task.model), arc, (-1.0, 1.0))
-    Agent(KalmanFilter(task.model), LQR(task.model, WEIGHT, RHO), (-1.0, 1.0))
+        Agent(KalmanFilter(task.linear), arc, (-1.0, 1.0))
+    Agent(KalmanFilter(task.linear), LQR(task.linear, WEIGHT, RHO), (-1.0, 1.0))
 
 
 def test_a_compiled_agent_whose_parts_disagree_is_refused(task: Task) -> None:
-    suspicious = replace(task.model, disturbance=0.1)
-    agent = Agent(KalmanFilter(task.model), LQR(task.model, WEIGHT, RHO), (-20.0, 20.0))
+    suspicious = replace(task.linear, disturbance=0.1)
+    agent = Agent(KalmanFilter(task.linear), LQR(task.linear, WEIGHT, RHO), (-20.0, 20.0))
     agent.controller = LQR(suspicious, WEIGHT, RHO, integral=True)
     with pytest.raises(ShapeError, match="gain"):
         agent.compile()
@@ -177,7 +177,7 @@ def test_a_controller_that_breaks_is_replaced_by_the_last_action_then_rest(task:
             u = np.array([3.0]) if state < 2 else np.array([np.nan])
             return state + 1, u, ControlInfo(u, 0.0 * u)
 
-    agent = Agent(KalmanFilter(task.model), Breaking(), (-20.0, 20.0), Card("-"))
+    agent = Agent(KalmanFilter(task.linear), Breaking(), (-20.0, 20.0), Card("-"))
     actions = [float(agent.act([0.0, 0.0])[0]) for _ in range(5)]
     assert actions == [3.0, 3.0, 3.0, 0.0, 0.0]
 
@@ -190,13 +190,13 @@ def test_agents_survive_pickling(task: Task) -> None:
 
 
 def test_tuned_lqg_is_better_than_untuned_and_says_its_budget(task: Task) -> None:
-    truth = task.model.joint(TRUTH_ORDER)
-    untuned = closed_loop_cost(truth, fold(KalmanFilter(task.model), LQR(task.model, WEIGHT, RHO).gain), WEIGHT, RHO)
+    truth = task.linear.joint(TRUTH_ORDER)
+    untuned = closed_loop_cost(truth, fold(KalmanFilter(task.linear), LQR(task.linear, WEIGHT, RHO).gain), WEIGHT, RHO)
     tuned = tune_lqg(task, starts=6, evaluations=300)
     assert tuned.cost <= min(tuned.costs) < 0.7 * untuned
     # The active-inference agent, which was told the colour, is cheaper still; the optimum cheaper than both.
-    efe = ExpectedFreeEnergy(task.model, WEIGHT, RHO)
-    assert closed_loop_cost(truth, fold(PCFilter(task.model), efe.gain), WEIGHT, RHO) < 0.97 * tuned.cost
+    efe = ExpectedFreeEnergy(task.linear, WEIGHT, RHO)
+    assert closed_loop_cost(truth, fold(PCFilter(task.linear), efe.gain), WEIGHT, RHO) < 0.97 * tuned.cost
     assert tuned.budget().startswith("6 starts, ")
     assert tuned.evaluations <= 7 * 301
 
@@ -209,11 +209,11 @@ def test_unknown_names_and_environments_without_a_task() -> None:
 
 
 def test_a_controller_for_another_filter_is_refused(task: Task) -> None:
-    efe = ExpectedFreeEnergy(task.model, WEIGHT, RHO)
+    efe = ExpectedFreeEnergy(task.linear, WEIGHT, RHO)
     with pytest.raises(ShapeError, match="belief"):
-        Agent(PCFilter(task.model, order=2), efe, (-20, 20), Card("-"))
+        Agent(PCFilter(task.linear, order=2), efe, (-20, 20), Card("-"))
     # LQR reads the physical states alone, so any filter of the plant will do.
-    Agent(PCFilter(task.model, order=2), LQR(task.model, WEIGHT, RHO), (-20, 20), Card("-"))
+    Agent(PCFilter(task.linear, order=2), LQR(task.linear, WEIGHT, RHO), (-20, 20), Card("-"))
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0])
@@ -271,14 +271,14 @@ def test_stepper_keeps_the_operating_point() -> None:
 
 def test_stepper_refuses_what_it_cannot_fold(task: Task) -> None:
     for name, filter_ in (
-        ("doubting", PCFilter(task.model, outlier_threshold=12.0)),
-        ("slow", PCFilter(task.model, scheme="natural")),
+        ("doubting", PCFilter(task.linear, outlier_threshold=12.0)),
+        ("slow", PCFilter(task.linear, scheme="natural")),
     ):
         with pytest.raises(ModelError, match="plain linear filter"):
-            Agent(filter_, ExpectedFreeEnergy(task.model, WEIGHT, RHO), (-20, 20), Card(name)).compile()
+            Agent(filter_, ExpectedFreeEnergy(task.linear, WEIGHT, RHO), (-20, 20), Card(name)).compile()
     pid = PID([[1.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]], 0.02, limits=(-1.0, 1.0))
     with pytest.raises(ModelError, match="Readings and PID"):
-        Agent(Readings(task.model), pid).compile()
+        Agent(Readings(task.linear), pid).compile()
 
 
 def test_predict_is_a_policy_with_its_state_as_a_value(task: Task) -> None:
@@ -305,7 +305,7 @@ def _controllers(task: Task) -> dict[str, Controller]:
     return {
         "pid": pid,
         "precision pid": ActiveInferencePID(pid, np.ones((3, 2))),
-        "reflex": ReflexArc(task.model, 0.3, 50.0, (-20.0, 20.0), form="biased"),
+        "reflex": ReflexArc(task.linear, 0.3, 50.0, (-20.0, 20.0), form="biased"),
     }
 
 
@@ -325,7 +325,7 @@ def test_one_member_of_a_batch_that_fails_keeps_its_memory_and_no_other(name: st
             return memory, np.where(belief.state[..., :1] > 50.0, np.nan, u), info
 
     inner = _controllers(task)[name]
-    filter_ = Readings(task.model) if "pid" in name else KalmanFilter(task.model)
+    filter_ = Readings(task.linear) if "pid" in name else KalmanFilter(task.linear)
     agent = Agent(filter_, Failing(inner))
     y = 0.01 * np.random.default_rng(0).standard_normal((2, 3, 2))
     y[1, 0, 0] = 1e6
@@ -343,7 +343,7 @@ def test_one_member_of_a_batch_that_fails_keeps_its_memory_and_no_other(name: st
 
 @pytest.mark.parametrize("name", ["pid", "precision pid", "reflex"])
 def test_predict_resets_a_controller_with_a_memory(name: str, task: Task) -> None:
-    filter_ = Readings(task.model) if "pid" in name else KalmanFilter(task.model)
+    filter_ = Readings(task.linear) if "pid" in name else KalmanFilter(task.linear)
     agent = Agent(filter_, _controllers(task)[name])
     y = 0.01 * np.random.default_rng(1).standard_normal((6, 2, 2))
     state = None
@@ -359,7 +359,7 @@ def test_integral_action_removes_the_offset_of_a_constant_push() -> None:
     values = np.r_[0.0, -3.0, -3.0, 0.0, 0.0, -2.0]
     agent = Agent(*lqg_loop(task, values), (-LIMIT, LIMIT))
     plain = Agent(*lqg_loop(task, values[:-1]), (-LIMIT, LIMIT))
-    joint = task.model.joint(0)
+    joint = task.linear.joint(0)
     rest = []
     for policy in (agent, plain):
         x, action = np.zeros(2), np.zeros(1)

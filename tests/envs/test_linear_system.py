@@ -69,7 +69,7 @@ def test_any_agent_runs_on_a_model_from_a_file(tmp_path: Path) -> None:
     replace(smooth_cart_pole(2.0), delay=0.04).save(path)
     env = gym.make(LINEAR, model=path, state_weight=[1.0, 0.0, 10.0, 0.0])
     task = agents.task_of(env)
-    assert task.model.joint(0).lags == (2, 2)
+    assert task.linear.joint(0).lags == (2, 2)
     agent = agents.make("aif", env)
     y, info = env.reset(seed=0)
     for _ in range(300):
@@ -95,7 +95,7 @@ def test_noise_options_keep_or_replace_the_models_own() -> None:
     late = LinearPlant(replace(two_masses(), delay=0.2))
     assert NoiseOptions().resolved(late)["delay"] == [0.2]
     for told, lags in ((None, (2,)), (0.0, (0,)), (0.1, (1,))):
-        assert agents.task_of(NoiseOptions(delay=told).make(LINEAR, late)).model.joint(0).lags == lags
+        assert agents.task_of(NoiseOptions(delay=told).make(LINEAR, late)).linear.joint(0).lags == lags
 
 
 @pytest.mark.parametrize(

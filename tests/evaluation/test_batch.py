@@ -23,23 +23,23 @@ def task() -> Task:
 
 
 def aif(task: Task) -> Agent:
-    return Agent(PCFilter(task.model), ExpectedFreeEnergy(task.model, W, RHO), (-LIMIT, LIMIT))
+    return Agent(PCFilter(task.linear), ExpectedFreeEnergy(task.linear, W, RHO), (-LIMIT, LIMIT))
 
 
 def test_mean_cost_is_the_exact_one(task: Task) -> None:
-    truth = task.model.joint(8)
+    truth = task.linear.joint(8)
     episodes = simulate(truth, aif(task), task, steps=600, batch=200, seed=0, settle=100)
-    want = closed_loop_cost(truth, fold(PCFilter(task.model), ExpectedFreeEnergy(task.model, W, RHO).gain), W, RHO)
+    want = closed_loop_cost(truth, fold(PCFilter(task.linear), ExpectedFreeEnergy(task.linear, W, RHO).gain), W, RHO)
     error = episodes.cost.std() / np.sqrt(200)
     assert abs(episodes.cost.mean() - want) < 4.5 * error
     # Negative control: the same seeds tell it from a loop that is 7 % worse.
-    lqg = Agent(KalmanFilter(task.model), LQR(task.model, W, RHO), (-LIMIT, LIMIT))
+    lqg = Agent(KalmanFilter(task.linear), LQR(task.linear, W, RHO), (-LIMIT, LIMIT))
     other = simulate(truth, lqg, task, steps=600, batch=200, seed=0, settle=100)
     assert abs(other.cost.mean() - want) > 4.5 * error
 
 
 def test_the_noise_is_the_same_whatever_the_policy_reads_and_is_pushed(task: Task) -> None:
-    truth, readings = task.model.joint(4), []
+    truth, readings = task.linear.joint(4), []
 
     class Still:
         """Does nothing and notes what it reads."""
@@ -65,7 +65,7 @@ def test_the_noise_is_the_same_whatever_the_policy_reads_and_is_pushed(task: Tas
 
 
 def test_noise_is_stationary_from_the_start_beside_a_random_walk(task: Task) -> None:
-    truth, first = replace(task.model, disturbance=0.1).joint(4), []
+    truth, first = replace(task.linear, disturbance=0.1).joint(4), []
 
     def note(k: int, y: Any, _: np.random.Generator) -> Any:
         if k == 0:
@@ -80,7 +80,7 @@ def test_a_push_is_seen_and_an_episode_lost_is_told(task: Task) -> None:
     def push(k: int, x: Any, _: np.random.Generator) -> Any:
         return x + np.array([5.0, 0.0]) * (k == 50)
 
-    episodes = simulate(task.model.joint(4), aif(task), task, steps=100, batch=4, seed=0, push=push)
+    episodes = simulate(task.linear.joint(4), aif(task), task, steps=100, batch=4, seed=0, push=push)
     assert episodes.lost(np.array([3.0, np.inf])).all()
     assert not episodes.lost(np.array([50.0, np.inf])).any()
 
@@ -88,5 +88,5 @@ def test_a_push_is_seen_and_an_episode_lost_is_told(task: Task) -> None:
 def test_bad_arguments_are_named(task: Task) -> None:
     for name, values in (("steps", {"steps": 0}), ("batch", {"batch": 0}), ("steps - settle", {"settle": 9})):
         with pytest.raises(ParameterError) as caught:
-            simulate(task.model.joint(4), aif(task), task, **{"steps": 9, "batch": 2, "seed": 0, **values})  # type: ignore[arg-type]
+            simulate(task.linear.joint(4), aif(task), task, **{"steps": 9, "batch": 2, "seed": 0, **values})  # type: ignore[arg-type]
         assert caught.value.name == name

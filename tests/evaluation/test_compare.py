@@ -213,7 +213,7 @@ def test_rollout_stops_where_the_plant_is_lost() -> None:
         def reset(self, seed: int | None = None) -> None:
             pass
 
-        def act(self, obs: Any) -> Any:  # noqa: ARG002
+        def act(self, obs: Any, goal: Any = None) -> Any:  # noqa: ARG002
             return np.zeros(1)
 
     episode = rollout(env, Idle(), steps=1000, seed=0)

@@ -35,13 +35,13 @@ def test_active_inference_costs_less_than_an_lqg_tuned_for_the_very_colour() -> 
     env = NoiseOptions(s=0.06).make("pcctrl/CartPole-v0", CartPoleEnv)
     task = agents.task_of(env)
     limits = (task.low, task.high)
-    blind = LQR(task.model, task.state_weight, task.action_weight, limits)
+    blind = LQR(task.linear, task.state_weight, task.action_weight, limits)
     found = compared(
         env,
         {
             "lqg-tuned": agents.make("lqg-tuned", task),
             "aif": agents.make("aif", task),
-            "aif without its forecast": Agent(PCFilter(task.model), blind, limits, Card("colour")),
+            "aif without its forecast": Agent(PCFilter(task.linear), blind, limits, Card("colour")),
         },
     )
     assert all(s.failures == 0 for s in found.values())
@@ -65,8 +65,8 @@ def test_negative_control_told_a_wrong_colour_the_loop_costs_more() -> None:
     env = NoiseOptions(s=0.06).make("pcctrl/CartPole-v0", CartPoleEnv)
     task = agents.task_of(env)
     wrong = agents.task_of(NoiseOptions(s=0.24).make("pcctrl/CartPole-v0", CartPoleEnv))
-    efe = ExpectedFreeEnergy(wrong.model, task.state_weight, task.action_weight, limits=(task.low, task.high))
-    found = compared(env, {"told": agents.make("aif", task), "misled": Agent(PCFilter(wrong.model), efe)})
+    efe = ExpectedFreeEnergy(wrong.linear, task.state_weight, task.action_weight, limits=(task.low, task.high))
+    found = compared(env, {"told": agents.make("aif", task), "misled": Agent(PCFilter(wrong.linear), efe)})
     assert found["misled"].difference is not None
     assert found["misled"].difference.low > 0.0
 

@@ -56,7 +56,7 @@ def test_negative_control_with_a_precision_that_is_not_carried_outliers_cost_twi
 
 
 def test_every_task_is_what_the_issue_says() -> None:
-    mass, cart = (task_of(plant, "white").model for plant in PLANTS)
+    mass, cart = (task_of(plant, "white").linear for plant in PLANTS)
     assert mass.dt == 0.1
     assert cart.dt == 0.02
     np.testing.assert_allclose(np.linalg.eigvals(mass.A).imag.max(), np.sqrt(4.0 - 0.2**2))

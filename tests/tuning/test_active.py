@@ -21,7 +21,7 @@ def task() -> Task:
 
 
 def test_tuned_values_are_a_minimum(task: Task) -> None:
-    truth = task.model.joint(8)
+    truth = task.linear.joint(8)
     rng = np.random.default_rng(0)
 
     def reflex(values: np.ndarray) -> float:
@@ -45,7 +45,7 @@ def test_tuned_values_are_a_minimum(task: Task) -> None:
 def test_the_cost_of_a_push_is_that_of_a_loop_run_step_by_step() -> None:
     """Independent of doubling and of folding: the agent itself on the noise-free plant."""
     task = Task(smooth_msd(2.0, 1e-3), np.diag([1.0, 0.0]), RHO, -LIMIT, LIMIT)
-    truth, steps = task.model.joint(8), 77
+    truth, steps = task.linear.joint(8), 77
     for filter_, law in (aif_loop(task, np.array([-2.0, 0.1])), lqg_loop(task, np.array([0.0, -3, -3, 0, 0, -2]))):
         agent, x, cost = Agent(filter_, law, (-LIMIT, LIMIT)), np.zeros(truth.size), 0.0
         # The belief is right until the push comes.
