@@ -13,7 +13,7 @@ from pcctrl.arrays import Array
 from pcctrl.filters.doubt import Doubt
 from pcctrl.free_energy import Correction, minimum
 
-__all__ = ["ABSURD", "Belief", "Estimate", "Info", "Status"]
+__all__ = ["ABSURD", "Belief", "Estimate", "Held", "Info", "Status"]
 # A sensor value beyond this is missing.
 ABSURD = 1e100
 
@@ -36,6 +36,20 @@ class Status(enum.IntEnum):
     """Its iterations ran out before the descent on the free energy had converged; it is where it got to."""
 
 
+class Held(NamedTuple):
+    """Derivatives of the dynamics, kept for some samples.
+
+    Args:
+        F: by the joint state (..., N, N).
+        Q: covariance of what drives it (..., N, N).
+        age: samples that they have been used for.
+    """
+
+    F: Array
+    Q: Array
+    age: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
     """A Gaussian belief over the joint state; leading dimensions are a batch.
@@ -46,6 +60,7 @@ class Belief:
         input: the input held until now (p,) or (..., p), which a sensor with a D reads.
         plant: number n of physical states.
         doubt: what is remembered of each sensor's surprises, None if they are not watched.
+        held: the linearised dynamics that are used again, None if they are not.
     """
 
     mean: Array
@@ -53,11 +68,22 @@ class Belief:
     input: Array
     plant: int
     doubt: Doubt | None = None
+    held: Held | None = None
 
     @property
     def state(self) -> Array:
         """Mean of the physical states, (..., n), in their own units."""
         return self.mean[..., : self.plant]
+
+    def marginal(self, states: int) -> Belief:
+        """Return the belief about the first so many physical states, and the noises: slow parameters are left out.
+
+        Args:
+            states: of the plant alone, at most n.
+        """
+        kept = np.r_[:states, self.plant : self.mean.shape[-1]]
+        covariance = self.covariance[..., kept[:, None], kept]
+        return Belief(self.mean[..., kept], covariance, self.input, states)
 
     @property
     def std(self) -> Array:

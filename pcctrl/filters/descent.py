@@ -15,7 +15,7 @@ from pcctrl.filters.sigma import Spread, predict_points
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
-    from pcctrl.filters.belief import Belief
+    from pcctrl.filters.belief import Belief, Held
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
 __all__ = ["NonlinearPCFilter"]
@@ -50,6 +50,8 @@ class NonlinearPCFilter(NonlinearFilter):
             less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
             more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples.
+        refresh: the derivatives of the dynamics, by ``"jacobian"``, are used for so many samples before they are worked
+            out anew: at 1 kHz an arm hardly turns in 5 of them. The mean follows the model itself at every sample.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
@@ -64,6 +66,7 @@ class NonlinearPCFilter(NonlinearFilter):
     prediction: Literal["jacobian", "sigma"] = "jacobian"
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    refresh: int = 1
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
@@ -72,13 +75,16 @@ class NonlinearPCFilter(NonlinearFilter):
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
+        whole("refresh", self.refresh, 1)
         super().__post_init__()
 
-    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
+    def _ahead(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
+    ) -> tuple[Array, Array, Held | None]:
         if self.prediction == "jacobian":
-            return super()._ahead(joint, mean, P, u)
+            return super()._ahead(joint, mean, P, u, held)
         later, spread = predict_points(joint, mean, P, u, Spread())
-        return later, spread + joint.driven(mean, u)
+        return later, spread + joint.driven(mean, u), None
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
-from pcctrl.filters.belief import ABSURD, Belief, Info
+from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, judge
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import RecursiveFilter
@@ -83,6 +83,7 @@ class NonlinearFilter(RecursiveFilter):
     order: int | None
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    refresh: int = 1
 
     def __post_init__(self) -> None:
         _ = self._prior  # what has no prior says so now, not in the loop
@@ -141,24 +142,31 @@ class NonlinearFilter(RecursiveFilter):
             ShapeError: u of another size.
             ParameterError: a dt that the model cannot take.
         """
-        joint = self.joint if dt is None or dt == self.model.dt else self._over(dt)
+        usual = dt is None or dt == self.model.dt
+        joint = self.joint if usual else self._over(dt or 0.0)
         u = joint.input if u is None else vectors("u", u, len(joint.input))
         batch = np.broadcast_shapes(belief.mean.shape[:-1], u.shape[:-1])
         mean = np.broadcast_to(belief.mean, (*batch, joint.size))
         with np.errstate(all="ignore"):
-            mean, covariance = self._ahead(joint, mean, belief.covariance, u)
+            later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-        return Belief(mean, covariance, u, belief.plant, belief.doubt)
+        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
             self._resampled[dt] = self.joint.resampled(dt)
         return self._resampled[dt]
 
-    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
-        """Return mean and covariance one sample later."""
-        later, F, Q = joint.linearised(mean, u)
-        return later, F @ P @ np.swapaxes(F, -1, -2) + Q
+    def _ahead(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
+    ) -> tuple[Array, Array, Held | None]:
+        """Return mean and covariance one sample later, and the derivatives if they are to be used again."""
+        if held is not None and held.age < self.refresh and held.F.shape[:-1] == mean.shape:
+            later, (F, Q, age) = joint.ahead(mean, u), held
+        else:
+            (later, F, Q), age = joint.linearised(mean, u), 0
+        covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
+        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 else None
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
@@ -196,7 +204,8 @@ class NonlinearFilter(RecursiveFilter):
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
         info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:])
-        return Belief(mean, covariance, belief.input, belief.plant, doubt), info
+        held = belief.held if reset is None else None
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""
