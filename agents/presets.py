@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from pcctrl.agents.agent import Agent, Card
+from pcctrl.agents import linear, planning
+from pcctrl.agents.agent import Agent
 from pcctrl.arrays import choose
-from pcctrl.controllers import LQR, ActiveInferencePID, ExpectedFreeEnergy
 from pcctrl.errors import ModelError
-from pcctrl.filters import KalmanFilter, PCFilter, Readings
-from pcctrl.models import Task
-from pcctrl.tuning import ORDER, lqg_loop, pid_error_std, pid_loop, reflex_loop, tune_lqg, tune_pid, tune_reflex
+from pcctrl.models import LinearModel, Task
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["PRESETS", "describe", "make", "task_of"]
+__all__ = ["PRESETS", "Preset", "describe", "make", "task_of"]
 
 
-# Two presets start from the same PID.
-_tune_pid = functools.lru_cache(maxsize=1)(tune_pid)
+class Preset(NamedTuple):
+    """What a name stands for, by the kind of the task's model; None where it stands for nothing.
+
+    Args:
+        linear: for a linear model.
+        nonlinear: for any other.
+    """
+
+    linear: Callable[[Task], Agent] | None = None
+    nonlinear: Callable[[Task], Agent] | None = None
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "aif": Preset(linear.aif, planning.aif),
+        "aif-reflex": Preset(linear.aif_reflex),
+        "aif-pid": Preset(linear.aif_pid),
+        "lqg": Preset(linear.lqg, planning.lqg),
+        "lqg-tuned": Preset(linear.lqg_tuned),
+        "lqg-integral": Preset(linear.lqg_integral),
+        "pid": Preset(linear.pid),
+        "ilqr": Preset(None, planning.ilqr),
+    }
+)
 
 
 def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
@@ -32,8 +50,14 @@ def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
         UnknownNameError: no such preset; see `PRESETS`.
         ModelError: the environment has no task, or its model cannot be estimated or controlled.
     """
-    build = PRESETS[choose("agent", name, PRESETS)]
-    return build(env if isinstance(env, Task) else task_of(env))
+    preset = PRESETS[choose("agent", name, PRESETS)]
+    task = env if isinstance(env, Task) else task_of(env)
+    kind = "linear" if isinstance(task.model, LinearModel) else "nonlinear"
+    build = getattr(preset, kind)
+    if build is None:
+        fit = ", ".join(other for other, known in PRESETS.items() if getattr(known, kind) is not None)
+        raise ModelError(name="agent", expected=f"one for a {kind} model: {fit}", received=name)
+    return build(task)  # type: ignore[no-any-return]
 
 
 def task_of(env: gym.Env[Any, Any]) -> Task:
@@ -46,7 +70,7 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
         build = env.get_wrapper_attr("task")
     except AttributeError:
         raise ModelError(
-            name="env", expected="an environment behind pcctrl.envs.Sensors with a linear model", received=env
+            name="env", expected="an environment with a model, behind pcctrl.envs.Sensors", received=env
         ) from None
     try:
         task = build()
@@ -62,71 +86,5 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
 
 def describe(name: str) -> str:
     """Return one line on the preset ``name``."""
-    return (PRESETS[choose("agent", name, PRESETS)].__doc__ or "").partition("\n")[0]
-
-
-def _aif(task: Task) -> Agent:
-    """Predictive-coding filter in generalised coordinates, acting on expected free energy."""
-    limits = (task.low, task.high)
-    suspects = task.linear.disturbance is not None
-    controller = ExpectedFreeEnergy(
-        task.linear, task.state_weight, task.action_weight, ORDER, limits, offset_free=suspects
-    )
-    return Agent(PCFilter(task.linear, ORDER), controller, limits, Card("noise told, with its colour"))
-
-
-def _aif_reflex(task: Task) -> Agent:
-    """The same filter, and a reflex arc that makes the plant's flat output follow an attractor of tuned speed."""
-    tuned = tune_reflex(task)
-    card = Card("noise told, with its colour", f"τ, κ: {tuned.budget()}")
-    return Agent(*reflex_loop(task, tuned.values), (task.low, task.high), card)
-
-
-def _aif_pid(task: Task) -> Agent:
-    """PID as active inference: tuned gains as precisions, which the errors then go on tuning."""
-    tuned = _tune_pid(task)
-    pid = pid_loop(task, tuned.values)
-    card = Card("tuned on the noise told, then learning", f"gains, τ: {tuned.budget()}")
-    # The precisions follow the errors of some 500 samples: faster, they would follow the noise.
-    decay = 5.0
-    controller = ActiveInferencePID(pid, pid_error_std(task, pid), decay / (500.0 * pid.dt), decay)
-    return Agent(Readings(task.linear), controller, (task.low, task.high), card)
-
-
-def _lqg(task: Task) -> Agent:
-    """Kalman filter and LQR, told every variance and that all noise is white."""
-    limits = (task.low, task.high)
-    controller = LQR(task.linear, task.state_weight, task.action_weight, limits)
-    return Agent(KalmanFilter(task.linear), controller, limits, Card("noise variances told, taken for white"))
-
-
-def _lqg_tuned(task: Task) -> Agent:
-    """Kalman filter and LQR, tuned over Q and its diagonal, each R and rho for the very noise at hand."""
-    tuned = tune_lqg(task)
-    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ: {tuned.budget()}")
-    return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
-
-
-def _lqg_integral(task: Task) -> Agent:
-    """Tuned LQG with integral action: a random-walk disturbance is estimated and cancelled, its rate tuned too."""
-    tuned = tune_lqg(task, integral=True)
-    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}")
-    return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
-
-
-def _pid(task: Task) -> Agent:
-    """PID on the sensors, gains and derivative filter tuned for the very noise at hand."""
-    tuned = _tune_pid(task)
-    card = Card("tuned on the noise told", f"gains, τ: {tuned.budget()}")
-    return Agent(Readings(task.linear), pid_loop(task, tuned.values), (task.low, task.high), card)
-
-
-PRESETS: dict[str, Callable[[Task], Agent]] = {
-    "aif": _aif,
-    "aif-reflex": _aif_reflex,
-    "aif-pid": _aif_pid,
-    "lqg": _lqg,
-    "lqg-tuned": _lqg_tuned,
-    "lqg-integral": _lqg_integral,
-    "pid": _pid,
-}
+    builders = [build for build in PRESETS[choose("agent", name, PRESETS)] if build is not None]
+    return " Nonlinear: ".join((build.__doc__ or "").partition("\n")[0] for build in builders)

@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import choose
 from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
 from pcctrl.envs.faults import ActuatorLoss, Payload
-from pcctrl.envs.linear_system import LinearPlant, LinearSystemEnv, two_masses
+from pcctrl.envs.linear_system import LinearPlant, two_masses
+from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import NoiseOptions, Plant
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
+from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, PlantOptions, SimulatedPlant, simulated
 from pcctrl.errors import ModelError
 from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
@@ -30,23 +32,30 @@ __all__ = [
     "ARMS",
     "LINEAR",
     "PLANTS",
+    "SIMULATION",
+    "SIMULATIONS",
     "ActuatorLoss",
     "Arm2Env",
     "Arm7Env",
     "ArmEnv",
     "CartPoleEnv",
     "LinearPlant",
-    "LinearSystemEnv",
     "MassSpringDamperEnv",
+    "ModelEnv",
     "NoiseOptions",
     "Payload",
     "Plant",
+    "PlantOptions",
     "RegulationEnv",
+    "Scene",
     "Sensors",
+    "SimulatedPlant",
     "make_arm",
     "make_linear_system",
     "make_sensed",
+    "make_simulation",
     "plant_of",
+    "simulated",
     "two_masses",
 ]
 
@@ -58,22 +67,32 @@ ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Ar
 LINEAR = "pcctrl/LinearSystem-v0"
 
 
-def plant_of(env_id: str, model: Path | None = None) -> Plant:
+def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | None = None) -> Plant:
     """Return the plant behind an environment.
 
     Args:
-        env_id: see `PLANTS` and `ARMS`, or `LINEAR`.
+        env_id: see `PLANTS` and `ARMS`, or `LINEAR`, or what `simulated` takes.
         model: TOML file of the linear system, two masses by default.
+        options: of a simulation.
 
     Raises:
         UnknownNameError: there is no such environment.
-        ModelError: a model for an environment that has its own.
+        ModelError: a model or options for an environment that has its own; one that is not MuJoCo's and has none.
         PcctrlError: the file is not a model.
     """
-    if choose("env", env_id, (*PLANTS, *ARMS, LINEAR)) == LINEAR:
-        return LinearPlant(two_masses() if model is None else LinearModel.load(model))
-    if model is not None:
+    ours = env_id.startswith("pcctrl/")
+    if ours:
+        choose("env", env_id, (*PLANTS, *ARMS, LINEAR, *SIMULATIONS))
+    if ours and options is not None and options != PlantOptions():
+        raise ModelError(name="plant", expected="an MJCF file or a Gymnasium id", received=f"options for {env_id}")
+    if model is not None and env_id != LINEAR:
         raise ModelError(name="model", expected=f"none, or env {LINEAR}", received=f"{model} for {env_id}")
+    if env_id == LINEAR:
+        return LinearPlant(two_masses() if model is None else LinearModel.load(model))
+    if not ours:
+        plant = simulated(env_id, options)
+        _ = plant.model  # what is wrong with it is said now
+        return plant
     return ARMS[env_id] if env_id in ARMS else PLANTS[env_id]
 
 
@@ -154,7 +173,7 @@ def make_linear_system(
         model: a model, or its TOML file; two masses by default.
         process_noise: one a column of its noise input.
         sensor_noise: one a sensor.
-        state_weight: see `LinearSystemEnv`, as the next three.
+        state_weight: see `ModelEnv`, as the next three.
         action_weight: ρ.
         limits: of the input.
         bound: of the states.
@@ -167,9 +186,25 @@ def make_linear_system(
     if sensor_noise is not None:
         model = replace(model, sensor_noise=sensor_noise)
     imperfections.setdefault("delay", 0.0 if model.delay is None else model.delay)
-    return Sensors(
-        LinearSystemEnv(model, state_weight, action_weight, limits, bound), model.sensor_noise, **imperfections
-    )
+    return Sensors(ModelEnv(model, state_weight, action_weight, limits, bound), model.sensor_noise, **imperfections)
+
+
+def make_simulation(
+    plant: SimulatedPlant,
+    process_noise: Sequence[Noise] | None = None,
+    sensor_noise: Sequence[Noise] | None = None,
+    **imperfections: Any,
+) -> Sensors:
+    """Return a simulation behind its sensors, with its own white noise if none is given.
+
+    Args:
+        plant: see `simulated`.
+        process_noise: one a disturbance.
+        sensor_noise: one a sensor.
+        imperfections: ``bias``, ``dropout``, … of `Sensors`.
+    """
+    env = plant.make(process_noise, sensor_noise)
+    return Sensors(env, env.model.sensor_noise, **imperfections)
 
 
 for _id, _plant in PLANTS.items():
@@ -183,10 +218,7 @@ for _id, _plant in PLANTS.items():
     )
 for _id, _arm in ARMS.items():
     gym.register(
-        _id,
-        entry_point="pcctrl.envs:make_arm",
-        kwargs={"arm": _arm},
-        max_episode_steps=5000,
-        disable_env_checker=True,
+        _id, entry_point="pcctrl.envs:make_arm", kwargs={"arm": _arm}, max_episode_steps=5000, disable_env_checker=True
     )
-gym.register(LINEAR, entry_point="pcctrl.envs:make_linear_system", max_episode_steps=1000, disable_env_checker=True)
+for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
+    gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pcctrl.arrays import choose, positive
 from pcctrl.envs.linear_system import LinearPlant
+from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
@@ -66,6 +67,8 @@ class NoiseOptions:
         process, sensor = self._noises(plant)
         if isinstance(plant, LinearPlant):
             options["model"] = plant.model
+        elif isinstance(plant, SimulatedPlant):
+            env_id, options["plant"] = SIMULATION, plant
         return gym.make(
             env_id,
             process_noise=process,

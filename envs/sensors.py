@@ -86,7 +86,7 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         if build is None:
             raise ModelError(
                 name="env",
-                expected="an environment with a linear model (pcctrl list)",
+                expected="an environment with a model (pcctrl list)",
                 received=type(self.unwrapped).__name__,
             )
         if not self.noise:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import pcctrl
 from pcctrl import agents
 from pcctrl.arrays import choose
-from pcctrl.envs import NoiseOptions, plant_of
+from pcctrl.envs import NoiseOptions, PlantOptions, SimulatedPlant, plant_of
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison, Results, Summary, compare
 
@@ -23,22 +23,28 @@ __all__ = ["build_agents", "compare_with_progress", "env_factory", "task_descrip
 
 
 def env_factory(
-    env_id: str, noise: NoiseOptions, steps: int, model: Path | None = None
+    env_id: str, noise: NoiseOptions, steps: int, model: Path | None = None, options: PlantOptions | None = None
 ) -> Callable[[], gym.Env[Any, Any]]:
-    """Return a picklable function that makes the environment, of the linear system in the file ``model``."""
+    """Return a picklable function that makes the environment, of the linear system in ``model`` or a simulation."""
     if steps < 1:
         raise ParameterError(name="steps", expected="at least 1", received=steps)
-    return functools.partial(noise.make, env_id, plant_of(env_id, model), max_episode_steps=steps)
+    return functools.partial(noise.make, env_id, plant_of(env_id, model, options), max_episode_steps=steps)
 
 
 def task_description(
-    env_id: str, noise: NoiseOptions, steps: int, settle: int, model: Path | None = None
+    env_id: str,
+    noise: NoiseOptions,
+    steps: int,
+    settle: int,
+    model: Path | None = None,
+    options: PlantOptions | None = None,
 ) -> dict[str, Any]:
     """Return what results of this environment, noise and horizon belong to."""
-    plant = plant_of(env_id, model)
+    plant = plant_of(env_id, model, options)
     return {
         "env": env_id,
         **({} if model is None else {"model": model.read_text(encoding="utf-8")}),
+        **(asdict(plant.options) if isinstance(plant, SimulatedPlant) else {}),
         "steps": steps,
         "settle": settle,
         "noise": noise.resolved(plant),

@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl import agents
-from pcctrl.envs import NoiseOptions
+from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison
 from pcctrl.evaluation.report import write_report
@@ -34,7 +34,7 @@ class Compare:
     """
 
     env: Annotated[str, tyro.conf.Positional]
-    """Environment, see: pcctrl list."""
+    """Environment (see: pcctrl list), id of a Gymnasium MuJoCo task, or MJCF file."""
     agents: tuple[str, ...] = ("aif", "lqg-tuned", "lqg", "pid")
     """Agents, see: pcctrl list. The first is the reference."""
     seeds: int = 20
@@ -47,6 +47,8 @@ class Compare:
     """First samples of an episode that are its start and scored apart; a tenth of the steps by default."""
     model: Path | None = None
     """TOML file of the plant, for pcctrl/LinearSystem-v0; see: LinearModel.save."""
+    plant: PlantOptions = field(default_factory=PlantOptions)
+    """What is sensed and wanted, for an MJCF file or a Gymnasium MuJoCo task."""
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; agents are told or tuned on it, as the table says."""
     jobs: int = min(2, os.cpu_count() or 1)
@@ -60,11 +62,11 @@ class Compare:
             if value < 1:
                 raise ParameterError(name=name, expected="at least 1", received=value)
         settle = self.steps // 10 if self.settle is None else self.settle
-        make_env = env_factory(self.env, self.noise, self.steps, self.model)
+        make_env = env_factory(self.env, self.noise, self.steps, self.model, self.plant)
         env = make_env()
         built, cards = build_agents(self.agents, env, console)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        task = task_description(self.env, self.noise, self.steps, settle, self.model)
+        task = task_description(self.env, self.noise, self.steps, settle, self.model, self.plant)
         comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs, settle)
         summaries, results = compare_with_progress(comparison, self.out, console)
         model = agents.task_of(env).model

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pcctrl import agents
-from pcctrl.envs import ARMS, LINEAR, PLANTS, ArmEnv, RegulationEnv
+from pcctrl.envs import ARMS, LINEAR, PLANTS, SIMULATIONS, ArmEnv, RegulationEnv
 
 __all__ = ["List"]
 
@@ -28,6 +28,12 @@ class List:
             stds = ", ".join(f"{std:g}" for std in dict.fromkeys(plant.sensor_std))
             table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])
         table.add_row(LINEAR, "the model's", "its own", "Any linear model (--model FILE.toml); two masses by default.")
+        for source, simulation in SIMULATIONS.items():
+            stds = ", ".join(f"{std:g}" for std in simulation.sensor_std)
+            table.add_row(source, stds, f"{simulation.sample_time():g}", simulation.purpose)
+        table.add_row(
+            "FILE.xml or a Gymnasium id", "--plant.sensors", "its own", "Any MuJoCo simulation, held at a goal."
+        )
         console.print(table)
         table = Table("agent", "what it is", title="Agents", title_justify="left")
         for name in agents.PRESETS:

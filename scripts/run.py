@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl import agents
-from pcctrl.envs import NoiseOptions
+from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.evaluation import Comparison, compare
 from pcctrl.evaluation.report import write_report
 from pcctrl.filters import Status
@@ -28,7 +28,7 @@ class Run:
     """
 
     env: Annotated[str, tyro.conf.Positional]
-    """Environment, see: pcctrl list."""
+    """Environment (see: pcctrl list), id of a Gymnasium MuJoCo task, or MJCF file."""
     agent: str = "aif"
     """Agent, see: pcctrl list."""
     steps: int = 1000
@@ -37,6 +37,8 @@ class Run:
     """Seed of the environment: start, disturbance and sensor noise."""
     model: Path | None = None
     """TOML file of the plant, for pcctrl/LinearSystem-v0; see: LinearModel.save."""
+    plant: PlantOptions = field(default_factory=PlantOptions)
+    """What is sensed and wanted, for an MJCF file or a Gymnasium MuJoCo task."""
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; the agent is told it."""
     out: Path = Path("out/run")
@@ -44,10 +46,10 @@ class Run:
 
     def run(self, console: Console) -> None:
         """Run and report."""
-        make_env = env_factory(self.env, self.noise, self.steps, self.model)
+        make_env = env_factory(self.env, self.noise, self.steps, self.model, self.plant)
         env = make_env()
         built, cards = build_agents([self.agent], env, console)
-        task = task_description(self.env, self.noise, self.steps, 0, self.model)
+        task = task_description(self.env, self.noise, self.steps, 0, self.model, self.plant)
         comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
             summaries, results = compare(comparison, self.out, fresh=True)

@@ -60,8 +60,8 @@ def test_parameters_are_documented(name: str) -> None:
             continue
         text = inspect.getdoc(value) or ""
         for parameter in inspect.signature(value).parameters:
-            # NoiseOptions documents each option where the command line reads it, below the field.
-            if parameter not in ("self", "args", "kwargs") and key != "NoiseOptions":
+            # Options document each field where the command line reads it, below the field.
+            if parameter not in ("self", "args", "kwargs") and not key.endswith("Options"):
                 assert re.search(rf"^ *{parameter}: ", text, re.MULTILINE), f"{key}({parameter}) is not documented"
 
 

@@ -4,6 +4,7 @@ from pcctrl.filters.belief import Belief, Estimate, Info, Status
 from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
 from pcctrl.filters.descent import NonlinearPCFilter
 from pcctrl.filters.generalised import GeneralisedFilter
+from pcctrl.filters.joints import JointFilter
 from pcctrl.filters.kalman import KalmanFilter
 from pcctrl.filters.kalman_nonlinear import ExtendedKalmanFilter, UnscentedKalmanFilter
 from pcctrl.filters.lagged import FixedLag
@@ -21,6 +22,7 @@ __all__ = [
     "FixedLag",
     "GeneralisedFilter",
     "Info",
+    "JointFilter",
     "KalmanFilter",
     "LinearFilter",
     "NonlinearFilter",

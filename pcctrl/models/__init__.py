@@ -4,10 +4,11 @@ from pcctrl.models.adaptive import AdaptiveModel, Forces, Parameter
 from pcctrl.models.generalise import generalise
 from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
+from pcctrl.models.joints import free_joints
 from pcctrl.models.linear import LinearModel
-from pcctrl.models.mujoco import Mismatch, MujocoModel, MujocoParameters, linearise
+from pcctrl.models.mujoco import Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, linearise
 from pcctrl.models.nonlinear import NonlinearModel
-from pcctrl.models.protocol import GenerativeModel, Jacobians
+from pcctrl.models.protocol import GenerativeModel, Jacobians, Mechanics
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
@@ -19,15 +20,18 @@ __all__ = [
     "Jacobians",
     "JointModel",
     "LinearModel",
+    "Mechanics",
     "Mismatch",
     "Mode",
     "ModelReport",
+    "MujocoMechanics",
     "MujocoModel",
     "MujocoParameters",
     "NonlinearModel",
     "Parameter",
     "Task",
     "delayed",
+    "free_joints",
     "generalise",
     "linearise",
 ]

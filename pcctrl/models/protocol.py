@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array
 from pcctrl.noise import Noise
 
-__all__ = ["Flat", "GenerativeModel", "Jacobians"]
+__all__ = ["Flat", "GenerativeModel", "Jacobians", "Mechanics"]
 
 
 class Jacobians(NamedTuple):
@@ -146,4 +146,44 @@ class GenerativeModel(Protocol):
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E alone, for less."""
+        ...
+
+
+class Mechanics(Protocol):
+    r"""The equations of motion behind a model whose states are nv positions q, then their rates, one input each.
+
+    .. math:: M(q)\ddot q + C(q, \dot q)\dot q + g(q) + D\dot q + Y\theta = u
+
+    C is that of the Christoffel symbols, so that Ṁ − 2C is skew. M, C, g and D are as the model has them; the parameters
+    θ (k,) are what it may be wrong in, 0 where it is not: masses, friction. Batches lead.
+    """
+
+    @property
+    def degrees(self) -> int:
+        """Number nv of degrees of freedom."""
+        ...
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The k names."""
+        ...
+
+    def terms(self, x: ArrayLike) -> tuple[Array, Array]:
+        """Return M (..., nv, nv) and the rest, C q̇ + g + D q̇ (..., nv), at x (..., 2 nv)."""
+        ...
+
+    def mass_matrix(self, x: ArrayLike) -> Array:
+        """Return M (..., nv, nv)."""
+        ...
+
+    def bias(self, x: ArrayLike) -> Array:
+        """Return C q̇ + g + D q̇ (..., nv)."""
+        ...
+
+    def inverse(self, x: ArrayLike, acceleration: ArrayLike, rate: ArrayLike | None = None) -> Array:
+        """Return M a + C r + g + D r (..., nv) for an acceleration a and a rate r (..., nv), by default q̇ itself."""
+        ...
+
+    def regressor(self, x: ArrayLike, acceleration: ArrayLike, rate: ArrayLike | None = None) -> Array:
+        """Return Y (..., nv, k), for the same a and r."""
         ...

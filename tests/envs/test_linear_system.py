@@ -10,7 +10,7 @@ from contracts import check_endings
 from plants import WHITE, smooth_cart_pole, white_msd
 
 from pcctrl import agents
-from pcctrl.envs import LINEAR, CartPoleEnv, LinearPlant, LinearSystemEnv, NoiseOptions, plant_of, two_masses
+from pcctrl.envs import LINEAR, CartPoleEnv, LinearPlant, ModelEnv, NoiseOptions, plant_of, two_masses
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.models import LinearModel
 from pcctrl.noise import White
@@ -36,7 +36,7 @@ def test_two_masses_at_rest_are_springs_in_series() -> None:
 def test_it_moves_as_its_model_says_about_the_operating_point() -> None:
     at = (np.array([0.5, 0.0]), np.array([2.0]), np.array([1.0]))
     model = replace(white_msd(), process_noise=[White(density=1e-12)], operating_point=at)
-    env = LinearSystemEnv(model, [1.0, 0.0], 0.01)
+    env = ModelEnv(model, [1.0, 0.0], 0.01)
     y, info = env.reset(seed=0)
     joint, x = model.joint(0), info["state"]
     assert y == pytest.approx(1.0 + x[0] - 0.5)
@@ -49,7 +49,7 @@ def test_it_moves_as_its_model_says_about_the_operating_point() -> None:
 
 def test_its_disturbances_have_the_stationary_size() -> None:
     model = two_masses()
-    env = LinearSystemEnv(model)
+    env = ModelEnv(model)
     states = []
     for seed in range(300):
         env.reset(seed=seed)
@@ -101,10 +101,10 @@ def test_noise_options_keep_or_replace_the_models_own() -> None:
 @pytest.mark.parametrize(
     ("build", "error", "name"),
     [
-        (lambda m: LinearSystemEnv(m, limits=(-np.inf, np.inf)), ParameterError, "limits"),
-        (lambda m: LinearSystemEnv(m, state_weight=[1.0]), ShapeError, "state_weight"),
-        (lambda m: LinearSystemEnv(m, bound=0.0), ParameterError, "bound"),
-        (lambda m: LinearSystemEnv(m).step([0.0]), ParameterError, "step"),
+        (lambda m: ModelEnv(m, limits=(1.0, -1.0)), ParameterError, "limits"),
+        (lambda m: ModelEnv(m, state_weight=[1.0]), ShapeError, "state_weight"),
+        (lambda m: ModelEnv(m, bound=0.0), ParameterError, "bound"),
+        (lambda m: ModelEnv(m).step([0.0]), ParameterError, "step"),
         (lambda m: plant_of("pcctrl/CartPole-v0", Path("x.toml")), ModelError, "model"),  # noqa: ARG005
         (lambda m: plant_of(LINEAR, Path("none.toml")), PcctrlError, "none.toml"),  # noqa: ARG005
     ],
@@ -116,7 +116,7 @@ def test_bad_arguments_are_named(build, error: type[PcctrlError], name: str) -> 
 
 
 def test_bad_actions_are_named() -> None:
-    env = LinearSystemEnv(two_masses())
+    env = ModelEnv(two_masses())
     env.reset(seed=0)
     for action, error in ((np.zeros(2), ShapeError), (np.array([np.nan]), ParameterError)):
         with pytest.raises(error, match="action"):

@@ -11,7 +11,15 @@ import numpy as np
 from pcctrl.arrays import Array, choose
 from pcctrl.errors import ParameterError, UnknownNameError
 
-__all__ = ["Reading", "actuator_names", "choose_actuators", "choose_forces", "choose_readings", "state_names"]
+__all__ = [
+    "Reading",
+    "actuator_names",
+    "choose_actuators",
+    "choose_forces",
+    "choose_readings",
+    "dof_names",
+    "state_names",
+]
 
 _AXES = ("x", "y", "z", "rx", "ry", "rz")
 _DIRECT = {mujoco.mjtSensor.mjSENS_JOINTPOS: 0, mujoco.mjtSensor.mjSENS_JOINTVEL: 1}

@@ -1,4 +1,4 @@
-r"""What of a MuJoCo simulation may be adapted: payload, inertia, viscous and dry friction.
+r"""What of a MuJoCo simulation may be adapted: loads, inertia, viscous and dry friction.
 
 Friction is :math:`-b v - c \tanh(v / v_0)` on a degree of freedom. It enters a physics step as damping
 :math:`D = b + c \tanh(v / v_0) / v`, which MuJoCo's Euler integrator takes implicitly: so a joint's dry friction may be
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, choose, positive
 from pcctrl.errors import ModelError, ParameterError
@@ -25,7 +24,7 @@ from pcctrl.noise import White
 
 __all__ = ["MujocoParameters"]
 
-KINDS = ("payload", "inertia", "viscous", "coulomb")
+KINDS = ("load", "scale", "viscous", "coulomb")
 # kg or a factor: exact for any size where a step is linear in a mass, and it is nearly.
 _MASS = 1e-3
 
@@ -34,33 +33,33 @@ _MASS = 1e-3
 class MujocoParameters:
     """A `MujocoModel` as a plant with parameters, for `AdaptiveModel`.
 
-    They are known by their names: ``payload:BODY`` (kg at its centre of mass), ``inertia`` or ``inertia:BODY`` (a factor
-    on masses and moments of inertia of all bodies or one), ``viscous:JOINT`` (N·m·s) and ``coulomb:JOINT`` (N·m), for
-    hinges and slides.
+    They are known by their names, and 0 where the model is right, as in `MujocoMechanics`: ``load:BODY``, kg at the
+    centre of mass of a body; ``scale`` or ``scale:BODY``, the part by which masses and moments of inertia of all bodies
+    or one are too small; ``viscous:JOINT``, N·m·s/rad, and ``coulomb:JOINT``, N·m, of hinges and slides.
 
     Args:
         model: the plant, in Euler steps, with sensors that feel no acceleration.
         parameters: of `AdaptiveModel`.
-        slip: v₀, the speed (rad/s or m/s) at which dry friction is three quarters of its full size.
+        creep: rate v₀ in rad/s (or m/s) at which dry friction has reached 3/4 of its level.
 
     Raises:
         UnknownNameError: no such kind, body or joint.
         ModelError: another integrator, an accelerometer or force sensor, a ball joint with friction.
-        ParameterError: a slip that is not positive.
+        ParameterError: a creep that is not positive.
     """
 
     model: MujocoModel
     parameters: Sequence[Parameter]
-    slip: float = 0.02
+    creep: float = 0.01
     _physics: _Physics = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        positive("slip", self.slip)
+        positive("creep", self.creep)
         if not isinstance(self.model, MujocoModel):
             raise ParameterError(name="model", expected="a MujocoModel", received=type(self.model).__name__)
         if self.model._sim.stage == ACCELERATIONS:
             raise ModelError(name="sensors", expected="none that feels accelerations", received=self.model.sensors)
-        object.__setattr__(self, "_physics", _Physics(self.model, [one.name for one in self.parameters], self.slip))
+        object.__setattr__(self, "_physics", _Physics(self.model, [one.name for one in self.parameters], self.creep))
 
     def resampled(self, dt: float) -> MujocoParameters:
         """Return the plant with another sample time in seconds."""
@@ -75,22 +74,11 @@ class MujocoParameters:
         F, B, G, T = _each(self._physics.differentiate, (x, u, w, theta))
         return F, B, G, T
 
-    def torque(self, x: ArrayLike, acceleration: ArrayLike, theta: ArrayLike) -> Array:
-        """Return the generalised forces (..., nv) that it takes, inverse dynamics: linear in all parameters.
-
-        Args:
-            x: (..., n) state.
-            acceleration: (..., nv) that is wanted.
-            theta: (..., k) parameters.
-        """
-        given = tuple(np.asarray(a, dtype=np.float64) for a in (x, acceleration, theta))
-        return _each(lambda *a: (self._physics.inverse(*a),), given)[0]
-
 
 class _Physics:
     """A private simulation, one physics step at a time, whose masses and damping are set before each."""
 
-    def __init__(self, model: MujocoModel, names: Sequence[str], slip: float) -> None:
+    def __init__(self, model: MujocoModel, names: Sequence[str], creep: float) -> None:
         mjmodel = model.source
         own, h = model._sim, float(mjmodel.opt.timestep)
         euler = int(mjmodel.opt.integrator) == mujoco.mjtIntegrator.mjINT_EULER
@@ -99,7 +87,7 @@ class _Physics:
             raise ModelError(name="model", expected=expected, received="others")
         joints = [mjmodel.joint(i).name or f"joint{i}" for i in range(mjmodel.njnt)]
         every = [White(density=1.0)] * len(joints)
-        self.slip, self.steps, self.general = slip, model.substeps, own.general
+        self.creep, self.steps, self.general = creep, model.substeps, own.general
         self.sim: Simulator = replace(model, dt=h, noise_input=joints, process_noise=every)._sim
         physics = self.sim.model
         self.fields = physics.body_mass, physics.body_inertia, physics.dof_damping
@@ -111,9 +99,9 @@ class _Physics:
         for i, name in enumerate(names):
             kind, _, of = name.partition(":")
             choose("parameters", kind, KINDS)
-            if kind == "payload":
+            if kind == "load":
                 self.added[bodies.index(choose(name, of, bodies)), i] = 1.0
-            elif kind == "inertia":
+            elif kind == "scale":
                 self.scaled[bodies.index(choose(name, of, bodies)) if of else slice(None), i] = 1.0
             else:
                 dof = int(physics.jnt_dofadr[joints.index(choose(name, of, joints))])
@@ -128,11 +116,11 @@ class _Physics:
         else:
             mass[:], inertia[:] = m, I
         speed = x[self.sim.nv : 2 * self.sim.nv]
-        damping[:] = D + self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.slip)[0]
+        damping[:] = D + self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)[0]
 
     def _weigh(self, theta: Array) -> None:
         (mass, inertia, _), (m, I, _) = self.fields, self.nominal
-        factor = 1.0 + self.scaled.dot(theta - 1.0)
+        factor = 1.0 + self.scaled.dot(theta)
         mass[:] = m * factor + self.added.dot(theta)
         inertia[:] = I * factor[:, None]
 
@@ -146,17 +134,6 @@ class _Physics:
             x = self.sim.step(x, u, force)
         return x
 
-    def inverse(self, x: Array, acceleration: Array, theta: Array) -> Array:
-        """Return the forces (nv,) for an acceleration (nv,)."""
-        sim = self.sim
-        if not sane(x, acceleration, theta):
-            return np.full(sim.nv, np.nan)
-        self.set(x, theta)
-        sim.set(x, np.zeros(len(sim.inputs)), np.zeros(sim.nv))
-        sim.data.qacc[:] = acceleration
-        mujoco.mj_inverse(sim.model, sim.data)
-        return sim.data.qfrc_inverse.copy()
-
     def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
         """Return the derivatives (n, ·) of a sample by x, u, w and θ."""
         sim, force = self.sim, w.dot(self.general)
@@ -168,7 +145,7 @@ class _Physics:
             self.set(x, theta)
             A, by_u, by_force = step_derivatives(sim, x, u, force)
             ahead = sim.step(x, u, force)
-            secant, slope = _secant(x[nv : 2 * nv], self.slip)
+            secant, slope = _secant(x[nv : 2 * nv], self.creep)
             # By the damping of each joint.
             by_damping = -by_force * ahead[nv : 2 * nv]
             A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
@@ -191,12 +168,12 @@ class _Physics:
         return np.asarray((ends[0] - ends[1]) / (2.0 * _MASS))
 
 
-def _secant(speed: Array, slip: float) -> tuple[Array, Array]:
+def _secant(speed: Array, creep: float) -> tuple[Array, Array]:
     """Return tanh(v / v₀) / v, and its slope."""
-    v = np.where(np.abs(speed) < 1e-6 * slip, 1e-6 * slip, speed)
-    tanh = np.tanh(v / slip)
+    v = np.where(np.abs(speed) < 1e-6 * creep, 1e-6 * creep, speed)
+    tanh = np.tanh(v / creep)
     secant = tanh / v
-    return secant, ((1.0 - tanh**2) / slip - secant) / v
+    return secant, ((1.0 - tanh**2) / creep - secant) / v
 
 
 def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ...]) -> tuple[Array, ...]:

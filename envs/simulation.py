@@ -1,0 +1,227 @@
+"""Any MuJoCo simulation as a plant: an MJCF file, or a Gymnasium task with its own physics and starts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from gymnasium.error import Error as GymnasiumError
+
+from pcctrl.arrays import Array, as_array, per_item
+from pcctrl.envs.model_env import ModelEnv, Scene, with_noise
+from pcctrl.errors import ModelError, UnknownNameError
+from pcctrl.models import MujocoModel
+from pcctrl.models.mujoco.names import dof_names
+from pcctrl.models.mujoco.source import load
+from pcctrl.noise import Noise, White
+
+__all__ = ["SIMULATION", "SIMULATIONS", "PlantOptions", "SimulatedPlant", "simulated"]
+
+SIMULATION = "pcctrl/Simulation-v0"
+# What pushes a joint, relative to the greatest torque of its actuators, if nothing else is said.
+_PUSH = 0.05
+# Standard deviation of a sensor, in its unit, where neither the user nor the file says any.
+_SENSOR = 0.01
+# Of velocities, which do not make a plant fail.
+_FAR = 1e9
+_FILES = (".xml", ".mjcf")
+
+
+@dataclass(frozen=True)
+class PlantOptions:
+    """What is sensed in a simulation (an MJCF file or a Gymnasium id), what pushes it, and what is wanted."""
+
+    sensors: tuple[str, ...] | None = None
+    """Names: of MJCF sensors, or qpos:JOINT, qvel:JOINT, xpos:BODY. By default the file's sensors, or all joints."""
+    pushed: tuple[str, ...] | None = None
+    """What the disturbances push: a joint, or BODY:x, y, z, rx, ry, rz. By default the joints that are driven."""
+    goal: tuple[float, ...] | None = None
+    """Positions (m, rad) wanted of all degrees of freedom. By default the task's own, or those at the start."""
+    weight: tuple[float, ...] | None = None
+    """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
+    action_weight: float | None = None
+    """Cost of a squared control; 0.01 by default."""
+    horizon: int | None = None
+    """Samples that a planner looks ahead; 25 by default."""
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedPlant:
+    """A MuJoCo simulation, and what is wanted of it.
+
+    Args:
+        source: id of a Gymnasium MuJoCo environment, or path of an MJCF file.
+        options: what is sensed, pushed and wanted.
+        start_std: of positions and velocities in the prior, and at the start of an MJCF file.
+        bound: fails when a position is further than this from the start, one number or (nv,).
+        target: from the task's environment after its reset and the state at the start to the state that is wanted; the
+            operating point by default.
+        purpose: in a line.
+
+    Raises:
+        ModelError, FileError: there is no such environment or file, or it has no model.
+    """
+
+    source: str
+    options: PlantOptions = PlantOptions()
+    start_std: float = 0.1
+    bound: float | tuple[float, ...] = 1e3
+    target: Callable[[Any, Array], Array] | None = None
+    purpose: str = ""
+
+    @cached_property
+    def _task(self) -> Any:
+        """Gymnasium's environment, or None for a file."""
+        if self.source.endswith(_FILES):
+            return None
+        try:
+            env = gym.make(self.source, disable_env_checker=True).unwrapped
+        except GymnasiumError as error:
+            expected = "one of pcctrl list, a Gymnasium MuJoCo id, or an MJCF file"
+            raise UnknownNameError(name="env", expected=expected, received=f"{self.source} ({error})") from None
+        if not hasattr(env, "init_qpos"):
+            expected = "an environment that runs on MuJoCo"
+            raise ModelError(name="env", expected=expected, received=f"{self.source}, which has no model")
+        return env
+
+    @cached_property
+    def model(self) -> MujocoModel:
+        """The simulation, pushed and sensed, with white noise."""
+        source: Any = Path(self.source) if self._task is None else self._task
+        (mjmodel, dt, qpos), options = load(source), self.options
+        pushes = _pushes(mjmodel, qpos)
+        pushed = tuple(pushes) if options.pushed is None else options.pushed
+        sensors = options.sensors
+        if sensors is None and not mjmodel.nsensor:
+            sensors = tuple(f"qpos:{mjmodel.joint(i).name or f'joint{i}'}" for i in range(mjmodel.njnt))
+        model = MujocoModel(
+            source,
+            sensors=sensors,
+            noise_input=pushed,
+            process_noise=[White(density=float(pushes.get(name, 1.0) * np.sqrt(dt))) for name in pushed],
+            prior=np.eye(2 * mjmodel.nv + mjmodel.na) * self.start_std**2,
+        )
+        return model if mjmodel.nsensor else with_noise(model, None, [White(std=_SENSOR)] * len(model.sensors or ()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is cached is of this process.
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def sample_time(self) -> float:
+        """Return the sample time in seconds."""
+        return float(self.model.dt)
+
+    @cached_property
+    def process_std(self) -> tuple[float, ...]:
+        """Standard deviation of each disturbance, held over a sample, in N or N·m."""
+        return tuple(w.density / float(np.sqrt(self.model.dt)) for w in self.model.process_noise)
+
+    @cached_property
+    def sensor_std(self) -> tuple[float, ...]:
+        """Standard deviation of each sensor, in its unit."""
+        return tuple(float(np.sqrt(z.sensor_floor)) for z in self.model.sensor_noise)
+
+    def make(self, process: Sequence[Noise] | None, sensor: Sequence[Noise] | None) -> ModelEnv:
+        """Return the environment without the imperfections of its sensors.
+
+        Raises:
+            ShapeError, ParameterError: a goal, weight or bound of the wrong size.
+        """
+        model, options = with_noise(self.model, process, sensor), self.options
+        n, p = (len(part) for part in model.start[:2])
+        nv = int(model.source.nv)
+        weight = np.concatenate([np.ones(nv), np.full(nv, 0.01), np.zeros(n - 2 * nv)])
+        if options.weight is not None:
+            weight[: 2 * nv] = as_array("plant.weight", options.weight, (2 * nv,))
+        bound = np.full(n, _FAR)
+        bound[:nv] = per_item("bound", self.bound, nv)
+        return ModelEnv(
+            model,
+            weight,
+            np.full(p, 0.01 if options.action_weight is None else options.action_weight),
+            bound=bound,
+            scene=functools.partial(self._scene, model),
+            horizon=25 if options.horizon is None else options.horizon,
+        )
+
+    def _scene(self, model: MujocoModel, rng: np.random.Generator) -> Scene:
+        rest, nv, task = model.start[0], int(model.source.nv), self._task
+        if task is None:
+            spread = np.zeros(len(rest))
+            spread[: 2 * nv] = self.start_std
+            start = model.integrate(rest, spread * rng.standard_normal(len(rest)))
+        else:
+            task.reset(seed=int(rng.integers(2**31)))
+            start = model.state(task.data.qpos, task.data.qvel, task.data.act)
+        if self.options.goal is not None:
+            goal = np.zeros(len(rest))
+            goal[:nv] = as_array("plant.goal", self.options.goal, (nv,))
+        else:
+            goal = rest if self.target is None or task is None else self.target(task, start)
+        return Scene(start, goal)
+
+
+def _pushes(mjmodel: mujoco.MjModel, qpos: Array) -> dict[str, float]:
+    """Return the disturbance by default, N or N·m by the name of the degree of freedom, of those that are driven."""
+    data = mujoco.MjData(mjmodel)
+    reach: list[Array] = []
+    limited = mjmodel.actuator_ctrllimited.astype(bool)[:, None]
+    for ctrl in np.where(limited, mjmodel.actuator_ctrlrange, [-1.0, 1.0]).T:
+        mujoco.mj_resetData(mjmodel, data)
+        data.qpos[:], data.ctrl[:] = qpos, ctrl
+        if mjmodel.na:
+            data.act[:] = 1.0 if reach else -1.0
+        mujoco.mj_forward(mjmodel, data)
+        reach.append(data.qfrc_actuator.copy())
+    span = 0.5 * np.abs(reach[1] - reach[0])
+    return {name: _PUSH * float(s) for name, s in zip(dof_names(mjmodel), span, strict=True) if s > 0.0}
+
+
+def _reach(task: Any, start: Array) -> Array:
+    """Return the joint angles of Reacher-v5, nearest to those at the start, that bring its finger to the target."""
+    x, y = task.data.body("target").xpos[:2]
+    upper, lower = 0.1, 0.11
+    bend = np.arccos(np.clip((x**2 + y**2 - upper**2 - lower**2) / (2.0 * upper * lower), -1.0, 1.0))
+    goals = []
+    for elbow in (bend, -bend):
+        shoulder = np.arctan2(y, x) - np.arctan2(lower * np.sin(elbow), upper + lower * np.cos(elbow))
+        shoulder = start[0] + np.remainder(shoulder - start[0] + np.pi, 2.0 * np.pi) - np.pi
+        goals.append(np.concatenate([[shoulder, elbow], start[2:4], np.zeros(4)]))
+    return min(goals, key=lambda goal: float(np.abs(goal - start)[:2].sum()))
+
+
+_POLE = PlantOptions(weight=(1.0, 3.0, 0.1, 0.1))
+SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
+    {
+        "Reacher-v5": SimulatedPlant(
+            "Reacher-v5",
+            PlantOptions(weight=(1.0, 1.0, 0.0, 0.0, 0.01, 0.01, 0.0, 0.0), action_weight=0.001),
+            target=_reach,
+            purpose="Bring the finger of a two-joint arm to a target, from its joints' angles.",
+        ),
+        "InvertedPendulum-v5": SimulatedPlant(
+            "InvertedPendulum-v5", _POLE, bound=(1.0, 0.5), purpose="Balance a pole on a cart."
+        ),
+        "InvertedDoublePendulum-v5": SimulatedPlant(
+            "InvertedDoublePendulum-v5",
+            PlantOptions(weight=(1.0, 3.0, 3.0, 0.1, 0.1, 0.1)),
+            bound=(1.0, 0.6, 0.6),
+            purpose="Balance two poles on a cart.",
+        ),
+    }
+)
+
+
+def simulated(source: str, options: PlantOptions | None = None) -> SimulatedPlant:
+    """Return a simulation as a plant, one of `SIMULATIONS` with what they say unless ``options`` say otherwise."""
+    known = SIMULATIONS.get(source, SimulatedPlant(source))
+    said = {f.name: value for f in fields(PlantOptions) if (value := getattr(options, f.name, None)) is not None}
+    return replace(known, options=replace(known.options, **said))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from pcctrl import agents
+from pcctrl.agents.planning import linearised
+from pcctrl.envs import CartPoleEnv, NoiseOptions, simulated
+from pcctrl.errors import ModelError
+from pcctrl.evaluation import rollout
+
+
+def sensed(env_id: str, steps: int = 100, **noise: object) -> gym.Env[Any, Any]:
+    return NoiseOptions(**noise).make(env_id, simulated(env_id), max_episode_steps=steps)  # type: ignore[arg-type]
+
+
+def test_the_reacher_reaches_from_noisy_angles() -> None:
+    env = sensed("Reacher-v5", 60, process_std=(2.0, 2.0))
+    episode = rollout(env, agents.make("aif", env), steps=60, seed=1)
+    _, info = env.reset(seed=1)
+    start, end = (np.abs(episode.state[k, :2] - info["goal"][:2]).max() for k in (0, -1))
+    assert start > 0.3
+    assert end < 0.1 * start
+    # The estimate is better than the sensors, of 0.01 rad.
+    error = episode.estimate[10:, :2] - episode.state[10:, :2]
+    assert np.sqrt(np.mean(error**2)) < 0.01
+
+
+def test_all_balance_a_pole_and_one_that_does_nothing_does_not() -> None:
+    env = sensed("InvertedPendulum-v5", 60)
+    for name in ("aif", "ilqr", "lqg"):
+        assert not rollout(env, agents.make(name, env), steps=60, seed=0).failed, name
+    idle = agents.make("lqg", env)
+    idle.act = lambda obs, goal=None: np.zeros(1)  # type: ignore[method-assign]  # noqa: ARG005
+    assert rollout(env, idle, steps=60, seed=0).failed
+
+
+def test_the_linearisation_is_the_model_nearby() -> None:
+    task = agents.task_of(sensed("InvertedDoublePendulum-v5", colour="white"))
+    near = linearised(task).linear.joint(0)
+    rng = np.random.default_rng(0)
+    x, u = 1e-5 * rng.standard_normal(6), 1e-5 * rng.standard_normal(1)
+    # Gymnasium's gravity is not quite vertical, so that upright is not quite at rest.
+    drift = task.model.transition(np.zeros(6), np.zeros(1))
+    np.testing.assert_allclose(near.F @ x + near.B @ u + drift, task.model.transition(x, u), atol=1e-9)
+
+
+def test_an_agent_that_does_not_fit_the_model_says_which_do() -> None:
+    env = sensed("InvertedPendulum-v5")
+    with pytest.raises(ModelError, match=r"nonlinear model: aif, .*got pid"):
+        agents.make("pid", env)
+    with pytest.raises(ModelError, match=r"linear model: .*got ilqr"):
+        agents.make("ilqr", NoiseOptions().make("pcctrl/CartPole-v0", CartPoleEnv))
