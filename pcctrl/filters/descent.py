@@ -12,9 +12,12 @@ from pcctrl.arrays import Array, choose, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample
 from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pcctrl.filters.belief import Belief, Held
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
@@ -52,6 +55,8 @@ class NonlinearPCFilter(NonlinearFilter):
         outlier_patience: samples.
         refresh: the derivatives of the dynamics, by ``"jacobian"``, are used for so many samples before they are worked
             out anew: at 1 kHz an arm hardly turns in 5 of them. The mean follows the model itself at every sample.
+        redundant: groups of names of sensors that read the same quantity, whose precisions are learned: see `trust`.
+        trust_time: seconds over which they are learned.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
@@ -67,6 +72,8 @@ class NonlinearPCFilter(NonlinearFilter):
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
     refresh: int = 1
+    redundant: Sequence[Sequence[str]] = ()
+    trust_time: float = TRUST_TIME
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
@@ -76,6 +83,7 @@ class NonlinearPCFilter(NonlinearFilter):
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
         whole("refresh", self.refresh, 1)
+        positive("trust_time", self.trust_time)
         super().__post_init__()
 
     def _ahead(

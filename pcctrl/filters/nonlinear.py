@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, frozen, vectors
+from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, vectors
+from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, judge
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import RecursiveFilter
+from pcctrl.filters.trust import TRUST_TIME, weigh
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import generalise
 
@@ -84,9 +87,11 @@ class NonlinearFilter(RecursiveFilter):
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
     refresh: int = 1
+    redundant: Sequence[Sequence[str]] = ()
+    trust_time: float = TRUST_TIME
 
     def __post_init__(self) -> None:
-        _ = self._prior  # what has no prior says so now, not in the loop
+        _ = self._prior, self._groups  # what has no prior says so now, not in the loop
 
     @cached_property
     def joint(self) -> GeneralisedModel:
@@ -101,6 +106,29 @@ class NonlinearFilter(RecursiveFilter):
     def _prior(self) -> Array:
         """Covariance of the joint state before any data."""
         return frozen(self.joint.prior(self.model.prior))
+
+    @cached_property
+    def _groups(self) -> list[NDArray[np.int64]]:
+        """Indices of the sensors of each redundant group."""
+        names = list(self.model.sensors or ())
+        groups = [np.array([names.index(choose("redundant", s, names)) for s in group]) for group in self.redundant]
+        C = self.joint.readout_jacobian(self.joint.mean, self.joint.input)[:, : self.joint.plant]
+        for name, group in zip(self.redundant, groups, strict=True):
+            if len(group) < 2 or not np.allclose(C[group], C[group[0]]):
+                expected = "groups of two or more sensors that read the same of the state"
+                raise ParameterError(name="redundant", expected=expected, received=name)
+        return groups
+
+    @cached_property
+    def _marginal(self) -> Array:
+        """Variance (m,) of the whole noise of each sensor."""
+        H = self.joint.sensor_chains.H
+        return frozen(self.joint.R + (H**2).sum(axis=1))
+
+    @property
+    def _watched(self) -> bool:
+        """Whether the prior's part in the variances of the readings is wanted."""
+        return self.outlier_threshold is not None or bool(self._groups)
 
     @property
     def is_plain(self) -> bool:
@@ -150,7 +178,7 @@ class NonlinearFilter(RecursiveFilter):
         with np.errstate(all="ignore"):
             later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None)
+        return replace(belief, mean=later, covariance=covariance, input=u, held=held if usual else None)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
@@ -191,6 +219,11 @@ class NonlinearFilter(RecursiveFilter):
         sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
+        trust = belief.trust
+        if self._groups:
+            variance, rate = self._marginal, self.model.dt / self.trust_time
+            trust = weigh(y, innovation, sensed.spread, variance, self._groups, rate, trust, sample.present)
+            sample = sample._replace(R=sample.R * np.exp(trust.level))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
             variance, threshold, patience = spread + sample.R, self.outlier_threshold, self.outlier_patience
@@ -203,15 +236,15 @@ class NonlinearFilter(RecursiveFilter):
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:])
+        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust)
         held = belief.held if reset is None else None
-        return Belief(mean, covariance, belief.input, belief.plant, doubt, held), info
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""
         joint, P = self.joint, belief.covariance
         C = joint.readout_jacobian(belief.mean, belief.input)
-        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self.outlier_threshold is not None else C[..., 0]
+        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self._watched else C[..., 0]
         return Sensed(P, joint.readout(belief.mean, belief.input), C, spread)
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
