@@ -1,5 +1,6 @@
 """Controllers: from a belief to an action."""
 
+from pcctrl.controllers.adapted import AdaptedTorque
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
@@ -12,6 +13,7 @@ __all__ = [
     "LQR",
     "PID",
     "ActiveInferencePID",
+    "AdaptedTorque",
     "ControlInfo",
     "Controller",
     "ExpectedFreeEnergy",
