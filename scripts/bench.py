@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import arm, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
+from pcctrl.scripts.benchmarks import arm, arm7, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
 
 __all__ = ["Bench"]
 
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "shocks": shocks.run,
     "presets": presets.run,
     "arm": arm.run,
+    "arm7": arm7.run,
     "cruise": cruise.run,
     "flight": flight.run,
     "pendulum": pendulum.run,

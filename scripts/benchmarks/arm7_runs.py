@@ -134,9 +134,9 @@ def adaptive(model: MujocoModel, kinds: str, time: float) -> AdaptiveModel:
     return AdaptiveModel(MujocoParameters(model, parameters, CREEP), parameters)
 
 
-def outside(model: MujocoModel | AdaptiveModel, **more: Any) -> NonlinearPCFilter:
-    """Return the predictive-coding filter of all rows."""
-    return NonlinearPCFilter(model, order=2, iterations=1, refresh=5, **more)
+def outside(model: MujocoModel | AdaptiveModel, order: int = 2, **more: Any) -> NonlinearPCFilter:
+    """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for five."""
+    return NonlinearPCFilter(model, order, iterations=1, refresh=5, **more)
 
 
 def kalman(model: MujocoModel, acceleration: float) -> JointFilter:
