@@ -45,7 +45,7 @@ class Fault(NamedTuple):
 
 
 def faulty(
-    fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS, time: float = 20.0
+    fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS
 ) -> Fault:
     """Return what a fault did to the adapted row.
 
@@ -55,14 +55,13 @@ def faulty(
         values: the row's tuned ones.
         seeds: one for each arm.
         seconds: of a run.
-        time: of the parameters, s.
     """
     still = fault in ("held still", "pushed")
     more: dict[str, Any] = {"push": PUSH if fault == "pushed" else 0.0, "payload": None} if still else {}
     envs = arms(len(seeds), False, 0.5, ("link", "motor"), trajectory="hold" if still else None, **more)
     model = told(envs[0], float(values[0]))
     groups = [[f"link{i}", f"motor{i}"] for i in range(1, 8)] if learns else []
-    filter_ = outside(adaptive(model, "lf", time), order=1, redundant=groups, trust_time=0.02)
+    filter_ = outside(adaptive(model, "lf"), order=1, redundant=groups, trust_time=0.02)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
     controller = AdaptedTorque(mechanics(model, "lf"), filter_.joint, float(values[1]), (low, high))
     begin, end = round(1e3 * BEGIN), round(1e3 * END)

@@ -16,7 +16,7 @@ from pcctrl.filters import Belief, JointFilter, KalmanFilter, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, free_joints
 from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
-__all__ = ["CREEP", "JOINTS", "Law", "Score", "adaptive", "arms", "kalman", "mechanics", "outside", "simulate", "told"]
+__all__ = ["CREEP", "JOINTS", "PRIORS", "Law", "Score", "adaptive", "arms", "kalman", "mechanics", "outside", "simulate", "told"]
 
 JOINTS = tuple(f"joint{i + 1}" for i in range(7))
 # A count of an encoder of 14 bit, rad.
@@ -26,6 +26,13 @@ RELATIVE = np.array([1.0, 1.0, 1.0, 1.0, 0.4, 0.4, 0.4])
 # rad/s at which the filter's own dry friction has reached 3/4 of its level: not faster than the rates are known.
 CREEP = 0.1
 LOAD = 1.0
+# Of each kind of parameter: spread, seconds over which it changes by that, least and greatest.
+PRIORS = {
+    "load": (0.3, 20.0, 0.0, 5.0),
+    "scale": (0.3, 200.0, -0.5, 2.0),
+    "viscous": (0.2, 100.0, 0.0, 5.0),
+    "coulomb": (0.3, 100.0, 0.0, 3.0),
+}
 _LOST = 1.0
 
 
@@ -124,13 +131,13 @@ def mechanics(model: MujocoModel, kinds: str = "") -> MujocoMechanics:
     return MujocoMechanics(model, ["payload"] if "l" in kinds else [], "s" in kinds, friction, CREEP)
 
 
-def adaptive(model: MujocoModel, kinds: str, time: float) -> AdaptiveModel:
-    """Return the model with the parameters of its `mechanics` as slow states, of a time constant in seconds."""
-    spread = {"load": (1.0, 0.0, 5.0), "scale": (0.3, -0.5, 2.0), "viscous": (0.5, 0.0, 5.0), "coulomb": (0.5, 0.0, 3.0)}
-    parameters = []
-    for name in mechanics(model, kinds).parameters:
-        std, low, high = spread[name.partition(":")[0]]
-        parameters.append(Parameter(name, std, time, 0.0, low, high))
+def adaptive(model: MujocoModel, kinds: str) -> AdaptiveModel:
+    """Return the model with the parameters of its `mechanics` as slow states."""
+    parameters = [
+        Parameter(name, std, time, 0.0, low, high)
+        for name in mechanics(model, kinds).parameters
+        for std, time, low, high in [PRIORS[name.partition(":")[0]]]
+    ]
     return AdaptiveModel(MujocoParameters(model, parameters, CREEP), parameters)
 
 
