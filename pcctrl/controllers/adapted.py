@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_floats, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
-from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
-    from pcctrl.models import GeneralisedModel, Mechanics
+    from pcctrl.models import GeneralisedModel
 
 __all__ = ["AdaptedTorque"]
+
+
+class Invertible(Protocol):
+    """A plant whose joints can be asked what an acceleration takes, as `MujocoParameters`."""
+
+    def torque(self, x: ArrayLike, acceleration: ArrayLike, theta: ArrayLike) -> Array:
+        """Return the torques (..., nv) at x (..., 2 nv), with parameters θ (..., k)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,27 +38,24 @@ class AdaptedTorque:
     error dynamics. The acceleration of the goal is the mean one over the sample, by its preview.
 
     Args:
-        mechanics: of the plant, with the parameters of the filter's `AdaptiveModel`, in their order; or none.
-        joint: what the filter believes, ``filter.joint``.
+        plant: of the filter's `AdaptiveModel`; or with no parameters, if the filter adapts none.
+        joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
         bandwidth: ω in rad/s, (..., nv) or one number; leading dimensions are the batch's.
         limits: (low, high) of the torques, each one number or (nv,).
 
     Raises:
-        ShapeError: the filter's states are not 2 nv and the parameters.
+        ShapeError: limits or a bandwidth of another size.
         ParameterError: a bandwidth that is not positive.
     """
 
-    mechanics: Mechanics
+    plant: Invertible
     joint: GeneralisedModel
     bandwidth: ArrayLike
     limits: tuple[ArrayLike, ArrayLike] | None = None
     _rest: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        nv, names = self.mechanics.degrees, tuple(self.mechanics.parameters)
-        if names != tuple((self.joint.model.states or ())[2 * nv :]):
-            received = (self.joint.model.states or ())[2 * nv :]
-            raise ParameterError(name="mechanics.parameters", expected=f"those of the filter {received}", received=names)
+        nv = len(self.joint.input)
         bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
         positive("bandwidth", float(bandwidth.min()))
         object.__setattr__(self, "bandwidth", bandwidth)
@@ -73,7 +77,7 @@ class AdaptedTorque:
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        nv, joint = self.mechanics.degrees, self.joint
+        joint, nv = self.joint, len(self.joint.input)
         n = joint.plant
         check_belief(belief, n, joint.size)
         coming = wanted(self._rest if goal is None else goal, 2 * nv)
@@ -82,16 +86,13 @@ class AdaptedTorque:
         w = np.asarray(self.bandwidth)
         away = now - x
         a = (then - now)[..., nv:] / joint.model.dt + 2.0 * w * away[..., nv:] + w**2 * away[..., :nv]
-        torque = self.mechanics.inverse(x, a)
-        if n > 2 * nv:
-            torque = torque + (self.mechanics.regressor(x, a) @ theta[..., None])[..., 0]
         forecast = self._forecast(belief)
-        unlimited = torque + forecast
+        unlimited = self.plant.torque(x, a, theta) + forecast
         return state, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
 
     def _forecast(self, belief: Belief) -> Array:
         """Return the torques (..., nv) against what is believed to push the joints."""
-        joint, nv = self.joint, self.mechanics.degrees
+        joint, nv = self.joint, len(self.joint.input)
         _, chains, walk, _ = joint.parts(belief.mean)
         forecast = np.zeros((*belief.mean.shape[:-1], nv))
         if joint.process:

@@ -15,7 +15,7 @@ from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
 from pcctrl.scripts.benchmarks.arm7_faults import CASES, Fault, fault_table, faulty
 from pcctrl.scripts.benchmarks.arm7_laws import Pair, SlidingAdaptive, TorquePID
-from pcctrl.scripts.benchmarks.arm7_runs import Law, Score, adaptive, arms, kalman, mechanics, outside, simulate, told
+from pcctrl.scripts.benchmarks.arm7_runs import Law, Score, adaptive, arms, invertible, kalman, mechanics, outside, simulate, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 
 __all__ = ["ROWS", "Tuned", "build", "claims", "compare", "run", "tune"]
@@ -61,8 +61,9 @@ def build(kind: str, env: Any, values: Array) -> Law:
         return Pair(filter_, SlidingAdaptive(own, *rest, spread, top, mass))
     kinds = "" if kind == "ou" else kind
     model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
-    filter_ = outside(adaptive(model, kinds) if kinds else model)
-    return Pair(filter_, AdaptedTorque(mechanics(model, kinds), filter_.joint, rest[0], (low, high)))
+    believed = adaptive(model, kinds) if kinds else model
+    filter_ = outside(believed)
+    return Pair(filter_, AdaptedTorque(invertible(believed), filter_.joint, rest[0], (low, high)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
 from pcctrl.filters import Belief
 from pcctrl.scripts.benchmarks.arm7_laws import Pair
-from pcctrl.scripts.benchmarks.arm7_runs import Score, adaptive, arms, mechanics, outside, simulate, told
+from pcctrl.scripts.benchmarks.arm7_runs import Score, adaptive, arms, invertible, outside, simulate, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, plain_table
 
 __all__ = ["CASES", "FAULTS", "Fault", "fault_table", "faulty"]
@@ -61,9 +61,10 @@ def faulty(
     envs = arms(len(seeds), False, 0.5, ("link", "motor"), trajectory="hold" if still else None, **more)
     model = told(envs[0], float(values[0]))
     groups = [[f"link{i}", f"motor{i}"] for i in range(1, 8)] if learns else []
-    filter_ = outside(adaptive(model, "lf"), order=1, redundant=groups, trust_time=0.02)
+    believed = adaptive(model, "lf")
+    filter_ = outside(believed, order=1, redundant=groups, trust_time=0.02)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
-    controller = AdaptedTorque(mechanics(model, "lf"), filter_.joint, float(values[1]), (low, high))
+    controller = AdaptedTorque(invertible(believed), filter_.joint, float(values[1]), (low, high))
     begin, end = round(1e3 * BEGIN), round(1e3 * END)
     bad = {"motor side freezes": 7 + JOINT}.get(fault, JOINT)
     last = np.zeros(len(seeds))

@@ -16,7 +16,7 @@ from pcctrl.filters import Belief, JointFilter, KalmanFilter, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, free_joints
 from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
-__all__ = ["CREEP", "JOINTS", "PRIORS", "Law", "Score", "adaptive", "arms", "kalman", "mechanics", "outside", "simulate", "told"]
+__all__ = ["CREEP", "JOINTS", "PRIORS", "Law", "Score", "adaptive", "arms", "invertible", "kalman", "mechanics", "outside", "simulate", "told"]
 
 JOINTS = tuple(f"joint{i + 1}" for i in range(7))
 # A count of an encoder of 14 bit, rad.
@@ -141,9 +141,14 @@ def adaptive(model: MujocoModel, kinds: str) -> AdaptiveModel:
     return AdaptiveModel(MujocoParameters(model, parameters, CREEP), parameters)
 
 
-def outside(model: MujocoModel | AdaptiveModel, order: int = 2, **more: Any) -> NonlinearPCFilter:
+def invertible(model: MujocoModel | AdaptiveModel) -> Any:
+    """Return what `AdaptedTorque` asks for torques: the adaptive plant, or the plain one as it is told."""
+    return model.plant if isinstance(model, AdaptiveModel) else MujocoParameters(model, [], CREEP)
+
+
+def outside(model: MujocoModel | AdaptiveModel, order: int = 2, refresh: int = 5, **more: Any) -> NonlinearPCFilter:
     """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for five."""
-    return NonlinearPCFilter(model, order, iterations=1, refresh=5, **more)
+    return NonlinearPCFilter(model, order, iterations=1, refresh=refresh, **more)
 
 
 def kalman(model: MujocoModel, acceleration: float) -> JointFilter:

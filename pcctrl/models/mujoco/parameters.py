@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import mujoco
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, choose, positive
 from pcctrl.errors import ModelError, ParameterError
@@ -74,6 +75,17 @@ class MujocoParameters:
         F, B, G, T = _each(self._physics.differentiate, (x, u, w, theta))
         return F, B, G, T
 
+    def torque(self, x: ArrayLike, acceleration: ArrayLike, theta: ArrayLike) -> Array:
+        """Return the generalised forces (..., nv) that an acceleration takes: inverse dynamics, linear in θ.
+
+        Args:
+            x: (..., n) state.
+            acceleration: (..., nv).
+            theta: (..., k) parameters.
+        """
+        given = tuple(np.asarray(a, dtype=np.float64) for a in (x, acceleration, theta))
+        return _each(lambda *a: (self._physics.inverse(*a),), given)[0]
+
 
 class _Physics:
     """A private simulation, one physics step at a time, whose masses and damping are set before each."""
@@ -133,6 +145,22 @@ class _Physics:
             self.set(x, theta)
             x = self.sim.step(x, u, force)
         return x
+
+    def inverse(self, x: Array, acceleration: Array, theta: Array) -> Array:
+        """Return the forces (nv,) for an acceleration (nv,), without those of limits and contacts."""
+        sim = self.sim
+        if not sane(x, acceleration, theta):
+            return np.full(sim.nv, np.nan)
+        self.set(x, theta)
+        model, data = sim.model, sim.data
+        data.qpos[:], data.qvel[:] = x[: sim.nv], x[sim.nv : 2 * sim.nv]
+        mujoco.mj_fwdPosition(model, data)
+        mujoco.mj_fwdVelocity(model, data)
+        needed = np.zeros(sim.nv)
+        mujoco.mj_mulM(model, data, needed, acceleration)
+        needed += data.qfrc_bias
+        needed -= data.qfrc_passive
+        return needed
 
     def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
         """Return the derivatives (n, ·) of a sample by x, u, w and θ."""
