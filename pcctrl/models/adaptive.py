@@ -262,8 +262,12 @@ class AdaptiveModel:
         state, theta, u, force, walk = self._arguments(x, u, w)
         start, decay, *_ = self._theta
         moved = self.plant.transition(state, u, force, theta)
-        slow = start + decay * (theta - start) + walk @ self._drive.T
-        return np.concatenate([moved, np.broadcast_to(slow, (*moved.shape[:-1], slow.shape[-1]))], axis=-1)
+        slow = start + decay * (theta - start)
+        if w is not None:
+            slow = slow + walk @ self._drive.T
+        if slow.ndim < moved.ndim:
+            slow = np.broadcast_to(slow, (*moved.shape[:-1], slow.shape[-1]))
+        return np.concatenate([moved, slow], axis=-1)
 
     def transition_jacobians(
         self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None

@@ -212,9 +212,12 @@ class GeneralisedModel(abc.ABC):
 
     def parts(self, mean: Array) -> tuple[Array, Array, Array, Array]:
         """Return x, ŵ, d and ẑ of μ (..., N)."""
-        ends = np.cumsum([self.plant, self.process, self.disturbances])
-        x, w, d, z = np.split(mean, ends, axis=-1)
-        return x, w, d, z
+        a, b, c = self._ends
+        return mean[..., :a], mean[..., a:b], mean[..., b:c], mean[..., c:]
+
+    @cached_property
+    def _ends(self) -> tuple[int, int, int]:
+        return self.plant, self.plant + self.process, self.plant + self.process + self.disturbances
 
     def pushed(self, u: Array, d: Array) -> Array:
         """Return the input u (..., p) with the disturbance d (..., p) that adds to it, if there is one."""

@@ -118,22 +118,26 @@ class _Physics:
             else:
                 dof = int(physics.jnt_dofadr[joints.index(choose(name, of, joints))])
                 (self.viscous if kind == "viscous" else self.dry)[dof, i] = 1.0
+        self.scales, self.rubbing = bool(self.scaled.any()), bool(self.viscous.any() or self.dry.any())
         self.heavy = np.flatnonzero(self.added.any(axis=0) | self.scaled.any(axis=0))
 
     def set(self, x: Array, theta: Array) -> None:
         """Make the simulation that of θ (k,) at x (n,)."""
-        (mass, inertia, damping), (m, I, D) = self.fields, self.nominal
         if len(self.heavy):
             self._weigh(theta)
-        else:
-            mass[:], inertia[:] = m, I
-        speed = x[self.sim.nv : 2 * self.sim.nv]
-        damping[:] = D + self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)[0]
+        if self.rubbing:
+            speed = x[self.sim.nv : 2 * self.sim.nv]
+            friction = self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)[0]
+            np.add(self.nominal[2], friction, out=self.fields[2])
 
     def _weigh(self, theta: Array) -> None:
         (mass, inertia, _), (m, I, _) = self.fields, self.nominal
+        added = self.added.dot(theta)
+        if not self.scales:
+            np.add(m, added, out=mass)
+            return
         factor = 1.0 + self.scaled.dot(theta)
-        mass[:] = m * factor + self.added.dot(theta)
+        mass[:] = m * factor + added
         inertia[:] = I * factor[:, None]
 
     def step(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
@@ -198,7 +202,8 @@ class _Physics:
 
 def _secant(speed: Array, creep: float) -> tuple[Array, Array]:
     """Return tanh(v / v₀) / v, and its slope."""
-    v = np.where(np.abs(speed) < 1e-6 * creep, 1e-6 * creep, speed)
+    # A rate of 0 is as one that is next to it.
+    v = speed + (np.abs(speed) < 1e-6 * creep) * (2e-6 * creep)
     tanh = np.tanh(v / creep)
     secant = tanh / v
     return secant, ((1.0 - tanh**2) / creep - secant) / v
