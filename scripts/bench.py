@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl.arrays import choose
-from pcctrl.scripts.benchmarks import arm, arm7, cruise, flight, limits, loops, pendulum, presets, shocks, speed, swingup
+from pcctrl.scripts.benchmarks import arm, arm7, cruise, flight, limits, loops, pendulum, presets, realtime, shocks, speed, swingup
 
 __all__ = ["Bench"]
 
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "cruise": cruise.run,
     "flight": flight.run,
     "pendulum": pendulum.run,
+    "realtime": realtime.run,
     "speed": speed.run,
     "swingup": swingup.run,
 }

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
 from pcctrl.scripts.benchmarks.arm7_faults import CASES, Fault, fault_table, faulty
-from pcctrl.scripts.benchmarks.arm7_laws import Pair, SlidingAdaptive, TorquePID
+from pcctrl.scripts.benchmarks.arm7_laws import Fleet, Pair, SlidingAdaptive, TorquePID
 from pcctrl.scripts.benchmarks.arm7_runs import Law, Score, adaptive, arms, invertible, kalman, mechanics, outside, simulate, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 
 __all__ = ["ROWS", "Tuned", "build", "claims", "compare", "run", "tune"]
 
 SEEDS = tuple(range(1000, 1012))
-SECONDS, PICK, SKIP = 5.0, 2.5, 1.0
-TUNING_SEEDS, TUNING_SECONDS = (1, 2), 2.0
+SECONDS, PICK, SKIP = 4.0, 2.0, 1.0
+TUNING_SEEDS, TUNING_SECONDS = (1, 2), 1.5
 # Root mean square of the torques' changes from one millisecond to the next that a row may have, N·m.
 CHATTER = 0.1
 _DRIFT_TIME = 0.3
@@ -62,8 +63,13 @@ def build(kind: str, env: Any, values: Array) -> Law:
     kinds = "" if kind == "ou" else kind
     model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
     believed = adaptive(model, kinds) if kinds else model
-    filter_ = outside(believed)
-    return Pair(filter_, AdaptedTorque(invertible(believed), filter_.joint, rest[0], (low, high)))
+    filter_, plant = outside(believed), invertible(believed)
+    return Fleet(
+        [
+            RealTimeAgent(Agent(filter_, AdaptedTorque(plant, filter_.joint, float(omega), (low, high))))
+            for omega in np.ravel(rest[0])
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,13 @@ def _grid(kind: str, axes: tuple[tuple[float, ...], ...], seconds: float) -> Tun
     return Tuned(best.values, best.cost, best.chatter, many * len(axes[0]))
 
 
-def compare(row: str, values: Array, right: bool, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS) -> Score:
+def compare(
+    row: str, values: Array, right: bool, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS, skip: float = SKIP
+) -> Score:
     """Return a tuned row's scores on unseen seeds, where the model is right or where it is not."""
     envs = arms(len(seeds), right, 0.5 * seconds)
     columns = np.array([np.full((len(seeds), 1), v) for v in values])
-    return simulate(build(ROWS[row][0], envs[0], columns), envs, seeds, seconds, SKIP)
+    return simulate(build(ROWS[row][0], envs[0], columns), envs, seeds, seconds, skip)
 
 
 def claims(wrong: Mapping[str, Score], right: Mapping[str, Score]) -> list[Claim]:

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
-from pcctrl.filters import Belief
 from pcctrl.scripts.benchmarks.arm7_laws import Pair
 from pcctrl.scripts.benchmarks.arm7_runs import Score, adaptive, arms, invertible, outside, simulate, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, plain_table
@@ -18,7 +17,7 @@ from pcctrl.scripts.benchmarks.claims import Claim, claim, plain_table
 __all__ = ["CASES", "FAULTS", "Fault", "fault_table", "faulty"]
 
 SEEDS = tuple(range(2000, 2012))
-SECONDS, BEGIN, END, HEALED = 3.6, 1.5, 2.5, 2.8
+SECONDS, BEGIN, END, HEALED = 3.0, 1.2, 2.0, 2.3
 # The joint whose encoder fails: it carries the weight of the lower arm.
 JOINT = 3
 # rad/s at which an encoder runs away, and creeps; N at the tip.
@@ -81,19 +80,21 @@ def faulty(
             y[:, bad] += (RUNAWAY if "runs" in fault else CREEPING) * 1e-3 * (k - begin)
         return y
 
-    def watch(k: int, belief: Belief, info: Any) -> None:
-        del belief
-        if info.trust is None:
+    law = Pair(filter_, controller)
+
+    def watch(k: int) -> None:
+        trust = None if law.info is None else law.info.trust
+        if trust is None:
             return
-        found = info.trust.faulty.mean(axis=0)
+        found = trust.faulty.mean(axis=0)
         there = fault in FAULTS[1:4] and begin <= k < end
         counts[1] += found.sum() - found[bad] * (fault in FAULTS[1:4])
         if there:
             counts[0] += found[bad]
-            counts[2] += info.trust.disputed[:, bad].mean()
+            counts[2] += trust.disputed[:, bad].mean()
 
     parts = [(BEGIN, END), (HEALED, seconds)]
-    score = simulate(Pair(filter_, controller), envs, seeds, seconds, spoil=spoil, parts=parts, watch=watch)
+    score = simulate(law, envs, seeds, seconds, spoil=spoil, parts=parts, watch=watch)
     return Fault(score, counts[0] / (end - begin), counts[1] / (1e3 * seconds), counts[2] / (end - begin))
 
 

@@ -10,9 +10,8 @@ import gymnasium as gym
 import numpy as np
 
 from pcctrl.arrays import Array
-from pcctrl.controllers import Controller, Preview
 from pcctrl.envs import Arm7Env, make_arm
-from pcctrl.filters import Belief, JointFilter, KalmanFilter, NonlinearPCFilter
+from pcctrl.filters import JointFilter, KalmanFilter, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, free_joints
 from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
@@ -37,16 +36,14 @@ _LOST = 1.0
 
 
 class Law(Protocol):
-    """A filter and a controller."""
+    """What turns readings into torques, for a batch of arms."""
 
-    @property
-    def filter(self) -> Any:
-        """From readings to a belief."""
+    def begin(self, batch: int) -> None:
+        """Forget all."""
         ...
 
-    @property
-    def controller(self) -> Controller:
-        """From a belief to torques."""
+    def act(self, y: Array, goal: Array) -> Array:
+        """Return the torques (B, 7) for readings (B, m) and what is wanted now and next (B, 2, 14)."""
         ...
 
 
@@ -146,8 +143,8 @@ def invertible(model: MujocoModel | AdaptiveModel) -> Any:
     return model.plant if isinstance(model, AdaptiveModel) else MujocoParameters(model, [], CREEP)
 
 
-def outside(model: MujocoModel | AdaptiveModel, order: int = 2, refresh: int = 5, **more: Any) -> NonlinearPCFilter:
-    """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for five."""
+def outside(model: MujocoModel | AdaptiveModel, order: int = 2, refresh: int = 10, **more: Any) -> NonlinearPCFilter:
+    """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for ten."""
     return NonlinearPCFilter(model, order, iterations=1, refresh=refresh, **more)
 
 
@@ -165,33 +162,33 @@ def simulate(
     skip: float = 0.5,
     spoil: Callable[[int, Array], Array] | None = None,
     parts: Sequence[tuple[float, float]] = (),
-    watch: Callable[[int, Belief, Any], None] | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Score:
     """Run all arms at once, each with its seed.
 
     Args:
-        law: filter and controller.
+        law: of the batch.
         envs: arms.
         seeds: one each.
         seconds: of each run; an arm that fails stays where it is and counts as an error of 1 rad from there on.
         skip: seconds at the beginning that are not scored.
         spoil: what becomes of the readings (B, m) at a sample.
         parts: from and to which second to score as well.
-        watch: is shown each sample's belief and info.
+        watch: is called at each sample after the law.
     """
     began = [env.reset(seed=int(seed)) for env, seed in zip(envs, seeds, strict=True)]
     batch, steps = len(envs), round(seconds * 1000.0)
     y, goal = np.array([b[0] for b in began]), np.array([b[1]["goal"].goals[:2] for b in began])
-    belief, memory, torque = law.filter.init((batch,)), law.controller.init((batch,)), None
+    law.begin(batch)
+    torque: Array | None = None
     error, change = np.zeros((steps, batch)), np.zeros((steps, batch))
     alive = np.ones(batch, dtype=bool)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
     for k in range(steps):
         seen = y if spoil is None else spoil(k, y)
-        belief, info = law.filter.update(belief, seen) if torque is None else law.filter.step(belief, seen, torque)
+        u = law.act(seen, goal)
         if watch is not None:
-            watch(k, belief, info)
-        memory, u, _ = law.controller.act(memory, belief, Preview(goal))
+            watch(k)
         u = np.clip(np.where(np.isfinite(u), u, 0.0), low, high)
         if torque is not None:
             change[k] = ((u - torque) ** 2).mean(axis=1)
