@@ -116,7 +116,6 @@ class Forces:
         """Return the derivatives (..., n, ·) by x, u, w and θ; that of Φ by central differences."""
         F, B, G = self.model.transition_jacobians(x, u, self._pushed(x, w, theta))
 
-
         def force(x: Array) -> Array:
             return np.asarray((self.basis(x) @ theta[..., None, :, None])[..., 0])
 
@@ -300,9 +299,7 @@ class AdaptiveModel:
         """Return the derivatives of both."""
         return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
 
-    def _arguments(
-        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None
-    ) -> tuple[Array, Array, Array, Array, Array]:
+    def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array, Array, Array]:
         """Return x, θ, u, w and what drives θ."""
         state, theta = self.split(x)
         q = len(self.plain.process_noise)

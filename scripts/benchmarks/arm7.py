@@ -16,7 +16,18 @@ from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
 from pcctrl.scripts.benchmarks.arm7_faults import CASES, Fault, fault_table, faulty
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet, Pair, SlidingAdaptive, TorquePID
-from pcctrl.scripts.benchmarks.arm7_runs import Law, Score, adaptive, arms, invertible, kalman, mechanics, outside, simulate, told
+from pcctrl.scripts.benchmarks.arm7_runs import (
+    Law,
+    Score,
+    adaptive,
+    arms,
+    invertible,
+    kalman,
+    mechanics,
+    outside,
+    simulate,
+    told,
+)
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 
 __all__ = ["ROWS", "Tuned", "build", "claims", "compare", "run", "tune"]
@@ -179,7 +190,10 @@ def _told(console: Console, what: str, result: Any) -> Any:
 
 def _table(wrong: Mapping[str, Score], right: Mapping[str, Score], tuned: Mapping[str, Tuned]) -> Any:
     table = plain_table(
-        "Arm7: RMSE in mrad, mean (worst seed)", ("",), ("wrong", "/ walk", "chatter", "right", "/ walk", "lost"), ("tuned",)
+        "Arm7: RMSE in mrad, mean (worst seed)",
+        ("",),
+        ("wrong", "/ walk", "chatter", "right", "/ walk", "lost"),
+        ("tuned",),
     )
     walks = wrong["aif, random walk"].rmse.mean(), right["aif, random walk"].rmse.mean()
     for row, score in wrong.items():

@@ -43,9 +43,7 @@ class Fault(NamedTuple):
     disputed: float
 
 
-def faulty(
-    fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS
-) -> Fault:
+def faulty(fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS) -> Fault:
     """Return what a fault did to the adapted row.
 
     Args:
@@ -93,7 +91,7 @@ def faulty(
             counts[0] += found[bad]
             counts[2] += trust.disputed[:, bad].mean()
 
-    parts = [(BEGIN, END), (HEALED, seconds)]
+    parts = [(BEGIN, END), (min(HEALED, 0.9 * seconds), seconds)]
     score = simulate(law, envs, seeds, seconds, spoil=spoil, parts=parts, watch=watch)
     return Fault(score, counts[0] / (end - begin), counts[1] / (1e3 * seconds), counts[2] / (end - begin))
 

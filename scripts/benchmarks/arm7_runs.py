@@ -12,10 +12,32 @@ import numpy as np
 from pcctrl.arrays import Array
 from pcctrl.envs import Arm7Env, make_arm
 from pcctrl.filters import JointFilter, KalmanFilter, NonlinearPCFilter
-from pcctrl.models import AdaptiveModel, Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, free_joints
+from pcctrl.models import (
+    AdaptiveModel,
+    Mismatch,
+    MujocoMechanics,
+    MujocoModel,
+    MujocoParameters,
+    Parameter,
+    free_joints,
+)
 from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
-__all__ = ["CREEP", "JOINTS", "PRIORS", "Law", "Score", "adaptive", "arms", "invertible", "kalman", "mechanics", "outside", "simulate", "told"]
+__all__ = [
+    "CREEP",
+    "JOINTS",
+    "PRIORS",
+    "Law",
+    "Score",
+    "adaptive",
+    "arms",
+    "invertible",
+    "kalman",
+    "mechanics",
+    "outside",
+    "simulate",
+    "told",
+]
 
 JOINTS = tuple(f"joint{i + 1}" for i in range(7))
 # A count of an encoder of 14 bit, rad.

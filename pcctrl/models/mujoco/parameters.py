@@ -216,4 +216,6 @@ def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ..
     batch = np.broadcast_shapes(*(a.shape[:-1] for a in arguments))
     given = [np.broadcast_to(a, (*batch, a.shape[-1])) for a in arguments]
     rows = [function(*(a[index] for a in given)) for index in np.ndindex(batch)]
-    return tuple(np.reshape(np.array(J), (*batch, *np.shape(rows[0][i]))) for i, J in enumerate(zip(*rows, strict=True)))
+    return tuple(
+        np.reshape(np.array(J), (*batch, *np.shape(rows[0][i]))) for i, J in enumerate(zip(*rows, strict=True))
+    )
