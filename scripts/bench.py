@@ -51,7 +51,8 @@ class Bench:
     (a minute). presets: every agent in every colour on the MuJoCo plants, 100 seeds (half an hour, resumable, in
     out/bench/presets). arm: the published two-joint arm, 100 goals, its active-inference controllers and tuned
     peers (two minutes). arm7: seven joints with a wrong model, dry friction and a payload picked up, whose parameters
-    the filter adapts, and encoders that fail (a quarter of an hour). cruise: the published PID as active inference, and one that learns within bounds (seconds).
+    the filter adapts, and encoders that fail (a quarter of an hour). cruise: the published PID as active inference, and
+    one that learns within bounds (seconds).
     flight: roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes).
     pendulum: nonlinear filters in smooth noise, 60 seeds (minutes of tuning). realtime: whether the seven-joint arm's
     agents keep 1 kHz (seconds).

@@ -7,10 +7,10 @@ moves all of them, and no :math:`c_i`; a fault moves its own. The sensor's log-v
 .. math:: \bar F(s_i) = \tfrac12 e^{-s_i}\,\overline{c_i^2 / \nu_i} + \tfrac12 s_i,\qquad
           s_i = \ln \overline{c_i^2 / \nu_i}\ \text{if the sensor is to blame, else}\ 0,
 
-:math:`\nu_i` the variance expected of :math:`c_i`. Of three sensors two agree. Of two, both contradict each other alike,
+:math:`\nu_i` the variance expected of :math:`c_i`. Of three sensors two agree. Of two, each contradicts the other,
 and only the prediction can tell which is wrong: the one to blame is that whose innovations have been larger, in
 variances, by a margin. Where they are not, as for an error that creeps in slower than the plant might move by itself,
-the two are *disputed*, and both stay. Of a single sensor nothing can be said: its fault and a disturbance that explains
+both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance that explains
 it are one and the same to a filter.
 """
 
@@ -29,11 +29,11 @@ __all__ = ["TRUST_TIME", "Trust", "weigh"]
 # Seconds over which contradictions are averaged.
 TRUST_TIME = 0.02
 
-# The mean square of a contradiction, in variances, from which on it is one; noise that is coloured gets that far seldom.
+# The mean square of a contradiction, in variances, from which on it is one; coloured noise gets that far seldom.
 _CONTRADICTION = 12.0
-# By how much more than its fellows' a sensor's innovations must surprise for it to be to blame, in mean squares.
+# By what factor a sensor's innovations must surprise more than its fellows', in mean squares, for it to be to blame.
 _MARGIN = 3.0
-# A contradiction counts for no more, so that a sensor that has healed is believed again after 7 times the time constant.
+# A contradiction counts for no more, so that a sensor that has healed is believed after 7 times the time constant.
 _MOST = 1e4
 
 

@@ -1,6 +1,6 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
-from pcctrl.models.adaptive import AdaptiveModel, Forces, Parameter
+from pcctrl.models.adaptive import AdaptiveModel
 from pcctrl.models.generalise import generalise
 from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
@@ -8,6 +8,7 @@ from pcctrl.models.joints import free_joints
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, linearise
 from pcctrl.models.nonlinear import NonlinearModel
+from pcctrl.models.parametric import Forces, Parameter
 from pcctrl.models.protocol import GenerativeModel, Jacobians, Mechanics
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task

@@ -3,9 +3,9 @@ r"""Parameters of a plant as slow states of the belief: adaptation is inference,
 .. math:: x_{k+1} = f(x_k, u_k, w_k;\ \theta_k),\qquad
           \theta_{k+1} = \bar\theta + e^{-dt/\tau}(\theta_k - \bar\theta) + \eta_k
 
-Any filter then estimates [x; θ] at once. In a model that is linear in its parameters, with one step of descent a sample,
-this is the joint extended Kalman filter (Ljung 1979), and nothing more than that. Three guards keep it from the known
-ways to diverge:
+Any filter then estimates [x; θ] at once. In a model that is linear in its parameters, with one step of descent a
+sample, this is the joint extended Kalman filter (Ljung 1979), and nothing more than that. Three guards keep it
+from the known ways to diverge:
 
 - Without data a parameter's variance is its own ``std``² and never more, since it is drawn to its start over ``time``
   seconds: a random walk's would grow for as long as nothing excites it, and the next movement would throw it anywhere.
@@ -15,111 +15,24 @@ ways to diverge:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_names, frozen, positive, vectors
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.arrays import Array, as_names, frozen, vectors
+from pcctrl.errors import ShapeError
 from pcctrl.linalg import block_diag
-from pcctrl.models.differences import differentiate
 from pcctrl.models.generalise import generalise
+from pcctrl.models.parametric import Parameter, Parametric
 from pcctrl.models.protocol import GenerativeModel, Jacobians
 from pcctrl.noise import Noise, White
 
-__all__ = ["AdaptiveModel", "Forces", "Parameter", "Parametric"]
+__all__ = ["AdaptiveModel"]
 
 _BOUNDS = ("low", "high")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """What is believed of a parameter before any data, and how it may change.
-
-    Args:
-        name: what it is.
-        std: its spread about ``start``, in its own unit; also that of its slow changes.
-        time: seconds over which it changes by about that much; infinite for one that is constant.
-        start: its mean.
-        low: its least value.
-        high: its greatest.
-
-    Raises:
-        ParameterError: a std or time that is not positive, or a start beyond the bounds.
-    """
-
-    name: str
-    std: float
-    time: float = 100.0
-    start: float = 0.0
-    low: float = -np.inf
-    high: float = np.inf
-
-    def __post_init__(self) -> None:
-        positive("std", self.std)
-        if not self.time > 0.0:
-            raise ParameterError(name="time", expected="positive seconds", received=self.time)
-        if not self.low <= self.start <= self.high:
-            expected = f"a number within [{self.low}, {self.high}]"
-            raise ParameterError(name=f"start of {self.name}", expected=expected, received=self.start)
-
-
-class Parametric(Protocol):
-    """A plant that depends on k parameters θ; its sensors do not."""
-
-    @property
-    def model(self) -> GenerativeModel:
-        """All else about it."""
-        ...
-
-    def resampled(self, dt: float) -> Parametric:
-        """Return the plant with another sample time in seconds."""
-        ...
-
-    def transition(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
-        """Return the state (..., n) one sample after x (..., n), with u (..., p), w (..., q) and θ (..., k) held."""
-        ...
-
-    def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
-        """Return its derivatives (..., n, ·) by x, u, w and θ."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Forces:
-    """A plant that is pushed by w + Φ(x) θ: friction, drag, an unknown gain or bias.
-
-    Args:
-        model: the plant without; its ``process_noise`` says where forces act.
-        basis: Φ, function of states (..., n) that returns (..., q, k).
-    """
-
-    model: GenerativeModel
-    basis: Callable[[Array], Array]
-
-    def resampled(self, dt: float) -> Forces:
-        """Return the plant with another sample time in seconds."""
-        return Forces(self.model.resampled(dt), self.basis)
-
-    def _pushed(self, x: Array, w: Array, theta: Array) -> Array:
-        return np.asarray(w + (self.basis(x) @ theta[..., None])[..., 0])
-
-    def transition(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
-        """Return the state (..., n) one sample on; the forces are held over it."""
-        return self.model.transition(x, u, self._pushed(x, w, theta))
-
-    def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
-        """Return the derivatives (..., n, ·) by x, u, w and θ; that of Φ by central differences."""
-        F, B, G = self.model.transition_jacobians(x, u, self._pushed(x, w, theta))
-
-        def force(x: Array) -> Array:
-            return np.asarray((self.basis(x) @ theta[..., None, :, None])[..., 0])
-
-        return F + G @ differentiate(force, self.model, x), B, G, G @ self.basis(x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,11 +175,11 @@ def run(console: Console) -> None:
     console.print(claims_table(asked, "Asked of faults"))
     points = ", ".join(f"{row} {t.points}" for row, t in tuned.items())
     console.print(
-        f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, the first {SKIP:g} s "
-        f"not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth torque noise. Wrong: "
-        f"masses and inertias told at 70 %, Coulomb friction untold, 1 kg picked up after {PICK:g} s. Told: all noise. "
-        f"Tuned on RMSE of {len(TUNING_SEEDS)} other seeds of {TUNING_SECONDS:g} s under a chatter of {CHATTER:g} N·m a "
-        f"sample (beyond: × excess⁴), on grids (points: {points})."
+        f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, the first "
+        f"{SKIP:g} s not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth torque noise. Wrong: "
+        f"masses and inertias told at 70 %, Coulomb friction untold, 1 kg picked up after {PICK:g} s. Told: noise. "
+        f"Tuned on RMSE of {len(TUNING_SEEDS)} other seeds of {TUNING_SECONDS:g} s under a chatter of {CHATTER:g} N·m "
+        f"a sample (beyond: × excess⁴), on grids (points: {points})."
     )
 
 

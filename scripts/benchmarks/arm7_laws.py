@@ -115,7 +115,7 @@ class SlidingAdaptive:
 
 @dataclass(frozen=True, eq=False)
 class TorquePID:
-    r"""Computed torque of :math:`\ddot q_d + k_p e + k_d \dot e + k_i \int e`, with :math:`k_p = \omega^2, k_d = 2\omega`.
+    r"""Computed torque of :math:`\ddot q_d + k_p e + k_d\dot e + k_i\int e`, :math:`k_p = \omega^2, k_d = 2\omega`.
 
     Args:
         mechanics: of the arm as it is told.

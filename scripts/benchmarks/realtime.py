@@ -116,7 +116,7 @@ def run(console: Console) -> None:
     console.print(table, end="\n\n")
     console.print(claims_table(claims(found), "Asked"))
     console.print(
-        "Filter of order 2 and one-step law with inverse dynamics, 7 encoders, in closed loop. mean, median, 99 %, ratio: "
-        "processor time, as on an idle core; ratio: to one mj_step and one mjd_transitionFD (centred) of the same arm, in "
+        "Filter of order 2 and one-step law with inverse dynamics, 7 encoders, in closed loop. mean, median, 99 %: "
+        "processor time, as on an idle core; ratio: to one mj_step and one mjd_transitionFD (centred) of this arm, in "
         "turns with the agent's steps. By the clock, and missed: steps longer than 1 ms, with whatever else ran here."
     )

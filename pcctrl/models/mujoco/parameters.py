@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, choose, positive
 from pcctrl.errors import ModelError, ParameterError
-from pcctrl.models.adaptive import Parameter
 from pcctrl.models.mujoco.derivatives import step_derivatives
 from pcctrl.models.mujoco.model import MujocoModel
 from pcctrl.models.mujoco.simulator import ACCELERATIONS, Simulator, sane
+from pcctrl.models.parametric import Parameter
 from pcctrl.noise import White
 
 __all__ = ["MujocoParameters"]
@@ -131,14 +131,14 @@ class _Physics:
             np.add(self.nominal[2], friction, out=self.fields[2])
 
     def _weigh(self, theta: Array) -> None:
-        (mass, inertia, _), (m, I, _) = self.fields, self.nominal
+        (mass, inertia, _), (m, moments, _) = self.fields, self.nominal
         added = self.added.dot(theta)
         if not self.scales:
             np.add(m, added, out=mass)
             return
         factor = 1.0 + self.scaled.dot(theta)
         mass[:] = m * factor + added
-        inertia[:] = I * factor[:, None]
+        inertia[:] = moments * factor[:, None]
 
     def step(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
         """Return the state (n,) one sample on."""
@@ -171,7 +171,7 @@ class _Physics:
         sim, force = self.sim, w.dot(self.general)
         n, nv = sim.n, sim.nv
         F, B, G, T = np.eye(n), np.zeros((n, len(u))), np.zeros((n, len(w))), np.zeros((n, len(theta)))
-        for j in range(self.steps):
+        for _ in range(self.steps):
             if not sane(x, u, force, theta):
                 return tuple(np.full(J.shape, np.nan) for J in (F, B, G, T))  # type: ignore[return-value]
             self.set(x, theta)
