@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -197,6 +197,10 @@ class Agent:
 def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> AgentState:
     """Return ``new`` for the members of a batch in ``where`` (...), else ``old``."""
     one, a, b = where[..., None], new.belief, old.belief
+    if a.covariance is not b.covariance:
+        # What the batch has shared is from now on one each.
+        each = (*where.shape, *b.covariance.shape[-2:])
+        a, b = (replace(x, covariance=np.broadcast_to(x.covariance, each)) for x in (a, b))
     # Field by field, since a filter's belief may have more of them; what both share stays shared.
     chosen = {f.name: _choose_memory(one, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
     belief = type(b)(**chosen)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from pcctrl.agents import linear, planning
+from pcctrl.agents import arms, linear, planning
 from pcctrl.agents.agent import Agent
 from pcctrl.arrays import choose
 from pcctrl.errors import ModelError
@@ -23,22 +23,28 @@ class Preset(NamedTuple):
     Args:
         linear: for a linear model.
         nonlinear: for any other.
+        arm: where joints with one motor each are to follow a motion; None for the nonlinear one.
     """
 
     linear: Callable[[Task], Agent] | None = None
     nonlinear: Callable[[Task], Agent] | None = None
+    arm: Callable[[Task], Agent] | None = None
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "aif": Preset(linear.aif, planning.aif),
-        "aif-reflex": Preset(linear.aif_reflex),
+        "aif": Preset(linear.aif, planning.aif, arms.aif),
+        "aif-reflex": Preset(linear.aif_reflex, None, arms.aif_reflex),
         "aif-pid": Preset(linear.aif_pid),
-        "lqg": Preset(linear.lqg, planning.lqg),
+        "aif-unbiased": Preset(None, None, arms.aif_unbiased),
+        "lqg": Preset(linear.lqg, planning.lqg, arms.lqg),
         "lqg-tuned": Preset(linear.lqg_tuned),
-        "lqg-integral": Preset(linear.lqg_integral),
+        "lqg-integral": Preset(linear.lqg_integral, None, arms.lqg_integral),
         "pid": Preset(linear.pid),
         "ilqr": Preset(None, planning.ilqr),
+        "computed-torque": Preset(None, None, arms.computed_torque),
+        "slotine-li": Preset(None, None, arms.slotine_li),
+        "mrac": Preset(None, None, arms.mrac),
     }
 )
 
@@ -52,12 +58,24 @@ def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
     """
     preset = PRESETS[choose("agent", name, PRESETS)]
     task = env if isinstance(env, Task) else task_of(env)
-    kind = "linear" if isinstance(task.model, LinearModel) else "nonlinear"
-    build = getattr(preset, kind)
+    kind = _kind(task)
+    build = _chosen(preset, kind)
     if build is None:
-        fit = ", ".join(other for other, known in PRESETS.items() if getattr(known, kind) is not None)
-        raise ModelError(name="agent", expected=f"one for a {kind} model: {fit}", received=name)
-    return build(task)  # type: ignore[no-any-return]
+        fit = ", ".join(other for other, known in PRESETS.items() if _chosen(known, kind) is not None)
+        raise ModelError(name="agent", expected=f"one for this task, of kind {kind}: {fit}", received=name)
+    return build(task)
+
+
+def _kind(task: Task) -> str:
+    if isinstance(task.model, LinearModel):
+        return "linear"
+    return "arm" if task.tracks else "nonlinear"
+
+
+def _chosen(preset: Preset, kind: str) -> Callable[[Task], Agent] | None:
+    if kind == "linear":
+        return preset.linear
+    return preset.arm if kind == "arm" and preset.arm is not None else preset.nonlinear
 
 
 def task_of(env: gym.Env[Any, Any]) -> Task:
@@ -86,5 +104,7 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
 
 def describe(name: str) -> str:
     """Return one line on the preset ``name``."""
-    builders = [build for build in PRESETS[choose("agent", name, PRESETS)] if build is not None]
-    return " Nonlinear: ".join((build.__doc__ or "").partition("\n")[0] for build in builders)
+    preset = PRESETS[choose("agent", name, PRESETS)]
+    said = zip(("", "Nonlinear: ", "Arms: "), preset, strict=True)
+    lines = [kind + (build.__doc__ or "").partition("\n")[0] for kind, build in said if build is not None]
+    return " ".join(lines)

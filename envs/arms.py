@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, choose, frozen, non_negative, whole
 from pcctrl.controllers import Preview
 from pcctrl.envs.actions import as_action
+from pcctrl.envs.friction import LAWS, rubbing
 from pcctrl.envs.regulation import render_metadata
 from pcctrl.envs.trajectories import Limits, Moves, Sinusoids, rest
 from pcctrl.errors import ParameterError, ShapeError
@@ -34,8 +35,6 @@ _LONGEST = 120.0
 _LOST = 0.5
 _READING_LIMIT = 1e3
 _ENCODERS = ("link", "motor")
-# At this rate (rad/s) Coulomb friction has reached 3/4 of its level.
-_CREEP = 0.01
 
 
 class ArmEnv(MujocoEnv):
@@ -94,7 +93,7 @@ class ArmEnv(MujocoEnv):
     ) -> None:
         nv = len(self.home)
         self.trajectory = choose("trajectory", trajectory, ("reach", "track", "hold"))
-        self._law = choose("friction", friction, ("published", "coulomb", "none"))
+        self._law = choose("friction", friction, LAWS)
         chosen = (encoders,) if isinstance(encoders, str) else tuple(encoders)
         for encoder in chosen:
             choose("encoders", encoder, _ENCODERS)
@@ -164,7 +163,8 @@ class ArmEnv(MujocoEnv):
             prior=np.eye(2 * nv) * self.start_std**2,
             wrong=self.mismatch,
         )
-        return Task(model, np.diag(self._weights), np.eye(nv) * self.action_weight, low.copy(), high.copy())
+        weight, action_weight = np.diag(self._weights), np.eye(nv) * self.action_weight
+        return Task(model, weight, action_weight, low.copy(), high.copy(), self.horizon, tracks=True)
 
     def _needed(self, state: Array, acceleration: Array) -> Array:
         """Return the torques (nv,) that give the arm as built an acceleration."""
@@ -230,7 +230,7 @@ class ArmEnv(MujocoEnv):
         error, effort = self._state() - self._planned[at], u - self._effort[at]
         cost = float(error @ (self._weights * error)) + self.action_weight * float(effort @ effort)
         self.data.ctrl[:] = u
-        self.data.qfrc_applied[:] = torque - self._rubbing(self.data.qvel)
+        self.data.qfrc_applied[:] = torque - rubbing(self._law, self._constants, self.data.qvel)
         clock = self._now * float(self.model.opt.timestep) - self._begin
         self.data.xfrc_applied[self._tip, :3] = self._contact if 0.0 <= clock < 1.0 else 0.0
         mujoco.mj_step(self.model, self.data)
@@ -245,14 +245,6 @@ class ArmEnv(MujocoEnv):
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
         return self._readings(), -cost, failed, False, self._info(cost, torque, failed=failed)
-
-    def _rubbing(self, rate: Array) -> Array:
-        """Return the friction (nv,) at a rate (nv,), in N·m."""
-        level, slope, shift = self._constants
-        if self._law == "published":
-            return np.asarray(level * (_sigmoid(slope * (rate + shift)) - _sigmoid(slope * shift)))
-        # From one side to the other the published law changes by its whole level.
-        return 0.5 * level * np.tanh(rate / _CREEP) if self._law == "coulomb" else np.zeros_like(rate)
 
     def _readings(self) -> Array:
         return np.tile(self.data.qpos, len(self.encoders))
@@ -299,7 +291,3 @@ class Arm7Env(ArmEnv):
     process_std = (0.5,) * 4 + (0.1,) * 3
     sensor_std = (3e-4,) * 7 + (1e-4,) * 7
     push = 20.0
-
-
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from gymnasium.error import Error as GymnasiumError
 from pcctrl.arrays import Array, as_array, per_item
 from pcctrl.envs.model_env import ModelEnv, Scene, with_noise
 from pcctrl.errors import ModelError, UnknownNameError
-from pcctrl.models import MujocoModel
+from pcctrl.models import Mismatch, MujocoModel
 from pcctrl.models.mujoco.names import dof_names
 from pcctrl.models.mujoco.source import load
 from pcctrl.noise import Noise, White
@@ -51,6 +51,8 @@ class PlantOptions:
     """Cost of a squared control; 0.01 by default."""
     horizon: int | None = None
     """Samples that a planner looks ahead; 25 by default."""
+    wrong: Mismatch = field(default_factory=Mismatch)
+    """In what the model that agents are told is wrong; in nothing by default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +151,7 @@ class SimulatedPlant:
             np.full(p, 0.01 if options.action_weight is None else options.action_weight),
             bound=bound,
             scene=functools.partial(self._scene, model),
+            told=model if options.wrong == Mismatch() else replace(model, wrong=options.wrong),
             horizon=25 if options.horizon is None else options.horizon,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -23,8 +23,8 @@ def trajectory(env: gym.Env[Any, Any], seed: int, actions: np.ndarray) -> tuple[
     return np.array(observations), np.array(states), np.array(rewards)
 
 
-def check_environment(make: Make) -> None:
-    """Assert the contract of DESIGN §6 on fresh environments."""
+def check_environment(make: Make, sensed: Sequence[int] | None = None) -> None:
+    """Assert the contract of DESIGN §6 on fresh environments, whose sensors read these states: the first by default."""
     env = make()
     env.action_space.seed(0)
     actions = np.array([env.action_space.sample() * 0.05 for _ in range(40)])
@@ -40,12 +40,12 @@ def check_environment(make: Make) -> None:
     assert not np.array_equal(states[0], other[1][0]), "randomised at reset"
     assert (observations.std(axis=0) > 0.0).all(), "no constant observation"
 
-    # Noise does not depend on the actions, so that agents can be paired. The first m states are what the sensors read.
-    m = observations.shape[1]
+    # Noise does not depend on the actions, so that agents can be paired.
+    read = list(range(observations.shape[1]) if sensed is None else sensed)
     for gain in (0.0, -1.0):
         other = trajectory(env, 7, gain * actions)
-        noise = observations - states[:, :m]
-        np.testing.assert_allclose(other[0] - other[1][:, :m], noise, atol=1e-12, err_msg="noise without actions")
+        noise = observations - states[:, read]
+        np.testing.assert_allclose(other[0] - other[1][:, read], noise, atol=1e-12, err_msg="noise without actions")
     assert (states.std(axis=0) > 0.0).all(), "no constant truth"
 
     # Whatever was returned stays as it was.

@@ -1,30 +1,47 @@
 """Controllers: from a belief to an action."""
 
 from pcctrl.controllers.adapted import AdaptedTorque
+from pcctrl.controllers.adaptive import Gains, ModelReferenceAdaptive, Parameters, SlotineLi
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
+from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, InverseDynamics
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
 from pcctrl.controllers.reflex import ReflexArc, ReflexState
+from pcctrl.controllers.scheduled import GainScheduledLQR, Schedule
+from pcctrl.controllers.tracking import Disturbance, Reference
+from pcctrl.controllers.unbiased import UnbiasedInference
 
 __all__ = [
     "LQR",
     "PID",
     "ActiveInferencePID",
     "AdaptedTorque",
+    "ComputedTorque",
     "ControlInfo",
     "Controller",
+    "Disturbance",
     "ExpectedFreeEnergy",
+    "GainScheduledLQR",
+    "Gains",
     "Goal",
+    "Integral",
+    "InverseDynamics",
+    "ModelReferenceAdaptive",
     "PIDState",
+    "Parameters",
     "Plan",
     "PlanInfo",
     "PlanStatus",
     "PrecisionState",
     "Preview",
     "RecedingHorizon",
+    "Reference",
     "ReflexArc",
     "ReflexState",
+    "Schedule",
+    "SlotineLi",
+    "UnbiasedInference",
 ]

@@ -72,7 +72,7 @@ class JointFilter(RecursiveFilter):
         u = vectors("u", u, self.mechanics.degrees)
         M, rest = self.mechanics.terms(belief.state)
         made = np.linalg.solve(M, (u - rest)[..., None])[..., 0]
-        return made if np.isfinite(made.sum()) else np.where(np.isfinite(made), made, 0.0)
+        return np.asarray(made if np.isfinite(made.sum()) else np.where(np.isfinite(made), made, 0.0), dtype=np.float64)
 
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said: see `LinearFilter.update`."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
 from pcctrl.models.linear import LinearModel
 
@@ -20,10 +19,10 @@ __all__ = ["free_joints"]
 def free_joints(
     model: GenerativeModel, mechanics: Mechanics | None, disturbance: ArrayLike | None = None
 ) -> LinearModel:
-    r"""Return the joints as double integrators, :math:`\\ddot q = a + d + M_0^{-1}w`, driven by accelerations a.
+    r"""Return the joints as double integrators, :math:`\ddot q = a + d + M_0^{-1}w`, driven by accelerations a.
 
-    An input u makes them with :math:`a = M(q)^{-1}(u - C\\dot q - g - D\\dot q)`, which a filter works out at its estimate;
-    torques w that disturb the joints push them by the mass matrix M₀ at the start.
+    An input u makes them with :math:`a = M(q)^{-1}(u - C\dot q - g - D\dot q)`, which a filter works out at its
+    estimate; torques w that disturb the joints push them by the mass matrix M₀ at the start.
 
     Args:
         model: with nv positions and their rates for states, and sensors that are linear in them.
@@ -41,7 +40,7 @@ def free_joints(
         expected = "positions and rates of joints, with one disturbance each or none"
         raise ModelError(name="model", expected=expected, received=f"{n} states, {q} disturbances")
     none, one = np.zeros((nv, nv)), np.eye(nv)
-    push: Array = one if mechanics is None else np.linalg.inv(mechanics.mass_matrix(x))
+    push = one if mechanics is None else np.asarray(np.linalg.inv(mechanics.mass_matrix(x)), dtype=np.float64)
     return LinearModel(
         np.block([[none, one], [none, none]]),
         np.vstack([none, one]),

@@ -154,8 +154,8 @@ class Mechanics(Protocol):
 
     .. math:: M(q)\ddot q + C(q, \dot q)\dot q + g(q) + D\dot q + Y\theta = u
 
-    C is that of the Christoffel symbols, so that Ṁ − 2C is skew. M, C, g and D are as the model has them; the parameters
-    θ (k,) are what it may be wrong in, 0 where it is not: masses, friction. Batches lead.
+    C is that of the Christoffel symbols, so that Ṁ − 2C is skew. M, C, g and D are as the model has them; the
+    parameters θ (k,) are what it may be wrong in, 0 where it is not: masses, friction. Batches lead.
     """
 
     @property

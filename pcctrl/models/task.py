@@ -26,6 +26,8 @@ class Task:
         low: (p,) least input.
         high: (p,) greatest input.
         horizon: samples that a planner should look ahead.
+        tracks: whether the goal is a motion, told as a `pcctrl.controllers.Preview`, that an input on every joint can
+            follow.
 
     Raises:
         ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size, or limits that are none.
@@ -37,6 +39,7 @@ class Task:
     low: Array
     high: Array
     horizon: int = 50
+    tracks: bool = False
 
     def __post_init__(self) -> None:
         n, p = (len(part) for part in self.model.start[:2])

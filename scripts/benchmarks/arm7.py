@@ -13,10 +13,11 @@ from rich.console import Console
 
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.arrays import Array
-from pcctrl.controllers import AdaptedTorque
+from pcctrl.controllers import AdaptedTorque, ComputedTorque, Controller, SlotineLi
 from pcctrl.scripts.benchmarks.arm7_faults import CASES, Fault, fault_table, faulty
-from pcctrl.scripts.benchmarks.arm7_laws import Fleet, Pair, SlidingAdaptive, TorquePID
+from pcctrl.scripts.benchmarks.arm7_laws import Fleet
 from pcctrl.scripts.benchmarks.arm7_runs import (
+    PRIORS,
     Law,
     Score,
     adaptive,
@@ -41,14 +42,14 @@ _DRIFT_TIME = 0.3
 
 # A row's kind, and the axes of its grid: the first is the filter's, one run each; the others are the law's, in a batch.
 WALKS, OMEGAS = (0.5, 1.0, 2.0), (8.0, 11.0, 15.0, 21.0, 30.0)
-ACCELERATIONS = (0.03, 0.1, 0.3)
+ACCELERATIONS = (0.02, 0.1, 0.5)
 ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "aif, adapted": ("lf", (WALKS, OMEGAS)),
     "aif, adapted, scale too": ("lsf", (WALKS, OMEGAS)),
     "aif, random walk": ("", (WALKS, OMEGAS)),
     "aif, Ornstein–Uhlenbeck": ("ou", (WALKS, OMEGAS)),
-    "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, (5.0, 10.0, 20.0), (5.0, 10.0, 20.0), (1.0, 10.0, 100.0))),
-    "computed torque + PID": ("pid", (ACCELERATIONS, OMEGAS, (0.05, 0.2, 0.5))),
+    "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, OMEGAS, (10.0, 100.0, 1000.0))),
+    "computed torque + PID": ("pid", (ACCELERATIONS, OMEGAS)),
 }
 
 
@@ -61,23 +62,29 @@ def build(kind: str, env: Any, values: Array) -> Law:
         values: (1 + d,), or (1 + d, B, 1) with the first row alike.
     """
     first, rest = float(np.ravel(values[0])[0]), [np.asarray(v) for v in values[1:]]
-    low, high = env.get_wrapper_attr("action_space").low, env.get_wrapper_attr("action_space").high
+    box = env.get_wrapper_attr("action_space")
+    limits = box.low, box.high
     if kind in ("sl", "pid"):
         model = told(env)
-        filter_ = kalman(model, first)
-        if kind == "pid":
-            return Pair(filter_, TorquePID(mechanics(model), *rest))
-        own = mechanics(model, "lf")
-        spread, top = np.array([1.0, *[0.5] * 14]), np.array([5.0, *[5.0] * 7, *[3.0] * 7])
-        mass = np.diagonal(own.mass_matrix(model.start[0])).copy()
-        return Pair(filter_, SlidingAdaptive(own, *rest, spread, top, mass))
+        filter_, home = kalman(model, first), model.start[0]
+        laws: list[Controller] = []
+        for i, omega in enumerate(np.ravel(rest[0])):
+            if kind == "pid":
+                law: Controller = ComputedTorque(mechanics(model), model.dt, float(omega), home, True, limits=limits)
+            else:
+                own = mechanics(model, "lf")
+                priors = np.array([PRIORS[name.partition(":")[0]] for name in own.parameters])
+                rates = float(np.ravel(rest[1])[i]) * priors[:, 0] ** 2
+                law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 3], limits=limits)
+            laws.append(law)
+        return Fleet([Agent(filter_, law) for law in laws])
     kinds = "" if kind == "ou" else kind
     model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
     believed = adaptive(model, kinds) if kinds else model
     filter_, plant = outside(believed), invertible(believed)
     return Fleet(
         [
-            RealTimeAgent(Agent(filter_, AdaptedTorque(plant, filter_.joint, float(omega), (low, high))))
+            RealTimeAgent(Agent(filter_, AdaptedTorque(plant, filter_.joint, float(omega), limits)))
             for omega in np.ravel(rest[0])
         ]
     )

@@ -14,7 +14,7 @@ from plants import smooth_cart_pole, smooth_msd, white_msd
 
 import pcctrl.envs  # noqa: F401
 from pcctrl import agents
-from pcctrl.agents import Agent, Card
+from pcctrl.agents import Agent, Card, linear
 from pcctrl.controllers import LQR, PID, ActiveInferencePID, ControlInfo, Controller, ExpectedFreeEnergy, ReflexArc
 from pcctrl.errors import ModelError, ParameterError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
@@ -202,7 +202,7 @@ def test_tuned_lqg_is_better_than_untuned_and_says_its_budget(task: Task) -> Non
 
 
 def test_unknown_names_and_environments_without_a_task() -> None:
-    with pytest.raises(UnknownNameError, match="aif, aif-reflex, aif-pid, lqg, lqg-tuned, lqg-integral, pid"):
+    with pytest.raises(UnknownNameError, match="aif, aif-reflex, .*lqg-tuned, .*pid"):
         agents.make("lgq", gym.make("pcctrl/CartPole-v0"))
     with pytest.raises(ModelError, match="env"):
         agents.make("aif", gym.make("Pendulum-v1"))

@@ -50,7 +50,7 @@ def test_the_linearisation_is_the_model_nearby() -> None:
 
 def test_an_agent_that_does_not_fit_the_model_says_which_do() -> None:
     env = sensed("InvertedPendulum-v5")
-    with pytest.raises(ModelError, match=r"nonlinear model: aif, .*got pid"):
+    with pytest.raises(ModelError, match=r"nonlinear: aif, .*got pid"):
         agents.make("pid", env)
-    with pytest.raises(ModelError, match=r"linear model: .*got ilqr"):
+    with pytest.raises(ModelError, match=r"linear: .*got ilqr"):
         agents.make("ilqr", NoiseOptions().make("pcctrl/CartPole-v0", CartPoleEnv))

@@ -24,7 +24,7 @@ from pcctrl.envs import (
 )
 from pcctrl.errors import FileError, ModelError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.evaluation import rollout
-from pcctrl.models import NonlinearModel
+from pcctrl.models import Mismatch, NonlinearModel
 from pcctrl.noise import White
 
 HANGING = """<mujoco><option timestep="0.01"/><worldbody><body name="rod" pos="0 0 1">
@@ -105,6 +105,13 @@ def test_what_is_sensed_and_pushed_can_be_said() -> None:
     assert simulated("InvertedPendulum-v5").process_std == pytest.approx((15.0,))
     again = pickle.loads(pickle.dumps(plant))
     assert again.options == plant.options
+
+
+def test_agents_can_be_told_a_wrong_model() -> None:
+    env = simulated("InvertedPendulum-v5", PlantOptions(wrong=Mismatch(mass=0.5))).make(None, None)
+    x, u = np.zeros(4), np.ones(1)
+    ratio = env.task().model.transition(x, u)[2] / env.model.transition(x, u)[2]
+    assert ratio > 1.5
 
 
 def test_physics_that_breaks_down_is_a_failure_and_nothing_is_nan() -> None:

@@ -1,0 +1,188 @@
+"""Control by a model's inverse dynamics: computed torque, and any law for free joints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
+from pcctrl.controllers.base import ControlInfo, Controller, Goal, bounds, check_belief, limited
+from pcctrl.controllers.reflex import ReflexState
+from pcctrl.controllers.tracking import Disturbance, reference
+from pcctrl.filters import Belief
+
+if TYPE_CHECKING:
+    from pcctrl.models import Mechanics
+
+__all__ = ["ComputedTorque", "Integral", "InverseDynamics"]
+
+
+class Integral(NamedTuple):
+    """Memory of a law with integral action.
+
+    Args:
+        sum: ∫ (q_d − q) dt, (..., nv) rad·s.
+    """
+
+    sum: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ComputedTorque:
+    r"""Computed torque with PD or PID, all poles of a joint's error at −ω.
+
+    .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
+              e = q_d - q
+
+    PD has :math:`K_p = \omega^2, K_d = 2\omega`; PID :math:`3\omega^2, 3\omega` and :math:`K_i = \omega^3`, whose
+    integral stands still where a torque is at its limit, and is clamped. The acceleration of the goal is the mean one
+    over the sample, by its preview. Source: Luh, Walker & Paul 1980.
+
+    Args:
+        mechanics: of the plant.
+        dt: sample time in seconds.
+        bandwidth: ω in rad/s, one number or (nv,).
+        rest: state (2 nv,) to hold without a goal.
+        integral: whether there is one.
+        clamp: rad/s², what the integral may ask for at most.
+        disturbance: where the belief has one to cancel, or None.
+        limits: (low, high) of the torques, each one number or (nv,).
+
+    Raises:
+        ShapeError, ParameterError: an argument of the wrong shape or sign.
+    """
+
+    mechanics: Mechanics
+    dt: float
+    bandwidth: ArrayLike
+    rest: ArrayLike
+    integral: bool = False
+    clamp: float = 50.0
+    disturbance: Disturbance | None = None
+    limits: tuple[ArrayLike, ArrayLike] | None = None
+
+    def __post_init__(self) -> None:
+        nv = self.mechanics.degrees
+        checked: dict[str, Any] = {
+            "dt": positive("dt", self.dt),
+            "bandwidth": per_item("bandwidth", self.bandwidth, nv),
+            "rest": as_array("rest", self.rest, (2 * nv,)),
+            "clamp": non_negative("clamp", self.clamp),
+            "limits": bounds(self.limits, nv),
+        }
+        positive("bandwidth", float(checked["bandwidth"].min()))
+        for key, value in checked.items():
+            object.__setattr__(self, key, value)
+
+    @cached_property
+    def _gains(self) -> tuple[Array, Array, Array]:
+        w = np.asarray(self.bandwidth)
+        return (3.0 * w**2, 3.0 * w, w**3) if self.integral else (w**2, 2.0 * w, 0.0 * w)
+
+    def init(self, batch: tuple[int, ...] = ()) -> Integral:
+        """Return an empty memory."""
+        return Integral(np.zeros((*batch, self.mechanics.degrees)))
+
+    def act(self, state: Integral, belief: Belief, goal: Goal = None) -> tuple[Integral, Array, ControlInfo]:
+        """Return the new memory, the torques within the limits (..., nv), and what they were made of.
+
+        Args:
+            state: from `init` or the last call.
+            belief: of a filter on the plant.
+            goal: states (..., 2 nv), of a `Preview` as they will be.
+
+        Raises:
+            ShapeError: a belief of something else, or a goal of another size.
+        """
+        nv = self.mechanics.degrees
+        check_belief(belief, 2 * nv)
+        kp, kd, ki = self._gains
+        x, now = belief.state, reference(goal, np.asarray(self.rest), self.dt)
+        M, rest = self.mechanics.terms(x)
+        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
+        drawn = now.acceleration + kp * error + kd * moving + ki * state.sum
+        forecast = np.zeros(rest.shape)
+        if self.disturbance is not None:
+            forecast = -self.disturbance.torque(belief, M)
+        unlimited = (M @ drawn[..., None])[..., 0] + rest + forecast
+        u = limited(unlimited, *self.limits)  # type: ignore[misc]
+        if not self.integral:
+            return state, u, ControlInfo(unlimited, forecast)
+        most = self.clamp / ki
+        total = limited(state.sum + self.dt * error, -most, most)
+        return Integral(np.where(u == unlimited, total, state.sum)), u, ControlInfo(unlimited, forecast)
+
+
+@dataclass(frozen=True, eq=False)
+class InverseDynamics:
+    r"""Makes a mechanism of a law for its free joints: the law gives accelerations, the model the torques they take.
+
+    .. math:: u = M(q)(\ddot q_d + v) + C\dot q + g + D\dot q
+
+    The law sees the error, as a belief about joints that should be at rest where they started. With
+    `ExpectedFreeEnergy` this is active inference on the arm: the goal is a prior over the coming states, and a prior of
+    precision ρ over inputs is about what the goal itself takes, so that in the error the expected free energy is
+    :math:`\tfrac12\sum e^\top\Pi e + v^\top M\rho M v` plus an ambiguity that does not depend on u. Taking out the
+    inverse dynamics leaves double integrators, whose minimiser are the gains of the linear-quadratic regulator, on the
+    error and on the forecast ŵ and d of what pushes the joints. With `ReflexArc` it is the reflex arc of several
+    joints, with :math:`\partial\ddot y/\partial u = M^{-1}`.
+
+    Args:
+        mechanics: of the plant.
+        inner: on `pcctrl.models.free_joints`, without limits.
+        dt: sample time in seconds.
+        rest: state (2 nv,) of the operating point, to hold without a goal.
+        limits: (low, high) of the torques, each one number or (nv,).
+
+    Raises:
+        ShapeError, ParameterError: an argument of the wrong shape or sign.
+    """
+
+    mechanics: Mechanics
+    inner: Controller
+    dt: float
+    rest: ArrayLike
+    limits: tuple[ArrayLike, ArrayLike] | None = None
+
+    def __post_init__(self) -> None:
+        nv = self.mechanics.degrees
+        object.__setattr__(self, "dt", positive("dt", self.dt))
+        object.__setattr__(self, "rest", as_array("rest", self.rest, (2 * nv,)))
+        object.__setattr__(self, "limits", bounds(self.limits, nv))
+
+    def init(self, batch: tuple[int, ...] = ()) -> Any:
+        """Return the memory of the law."""
+        return self.inner.init(batch)
+
+    def act(self, state: Any, belief: Belief, goal: Goal = None) -> tuple[Any, Array, ControlInfo]:
+        """Return the new memory, the torques within the limits (..., nv), and what they were made of.
+
+        Args:
+            state: from `init` or the last call.
+            belief: of `filters.JointFilter`.
+            goal: states (..., 2 nv), of a `Preview` as they will be.
+
+        Raises:
+            ShapeError: a belief that the law cannot read, or a goal of another size.
+        """
+        n = 2 * self.mechanics.degrees
+        check_belief(belief, n)
+        origin = np.asarray(self.rest)
+        now = reference(goal, origin, self.dt)
+        M, rest = self.mechanics.terms(belief.state)
+        away = belief.state - now.state + origin
+        others = belief.mean[..., n:]
+        mean = np.concatenate([away, np.broadcast_to(others, (*away.shape[:-1], others.shape[-1]))], axis=-1)
+        memory, drawn, info = self.inner.act(state, replace(belief, mean=mean))
+        unlimited = (M @ (now.acceleration + drawn)[..., None])[..., 0] + rest
+        forecast = (M @ info.forecast[..., None])[..., 0]
+        u = limited(unlimited, *self.limits)  # type: ignore[misc]
+        if isinstance(memory, ReflexState) and (u != unlimited).any():
+            # An arc integrates: it must know what came of its wish.
+            done = np.linalg.solve(M, (u - rest)[..., None])[..., 0] - now.acceleration
+            memory = memory._replace(input=done)
+        return memory, u, ControlInfo(unlimited, forecast)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from pcctrl import agents
+from pcctrl.agents import arms
+from pcctrl.controllers import Preview
+from pcctrl.envs import Arm2Env, Arm7Env, make_arm
+from pcctrl.errors import ModelError
+from pcctrl.evaluation import rollout
+from pcctrl.models import Mismatch, Task
+
+NAMES = [name for name, preset in agents.PRESETS.items() if preset.arm]
+# How far each may be from its reference, mrad rms, in the arm of Arm2-v0 as it is: friction unknown, noises told.
+MOST = {"aif-unbiased": 8.0, "mrac": 12.0, "lqg": 4.0}
+
+
+def task_of(env: gym.Env[Any, Any]) -> Task:
+    return agents.task_of(env)
+
+
+def error(env: gym.Env[Any, Any], agent: agents.Agent, steps: int = 700, settle: int = 300) -> float:
+    """Error (mrad, rms) after the start."""
+    observation, info = env.reset(seed=0)
+    agent.reset()
+    nv, errors = len(env.action_space.low), []  # type: ignore[attr-defined]
+    for _ in range(steps):
+        errors.append((np.array(info["goal"].goals)[0] - info["state"])[:nv])
+        observation, _, failed, _, info = env.step(agent.act(observation, info["goal"]))
+        if failed:
+            return np.inf
+    return 1e3 * float(np.sqrt(np.mean(np.square(errors[settle:]))))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_preset_tracks(name: str) -> None:
+    env = make_arm(Arm2Env)
+    agent = agents.make(name, env)
+    assert error(env, agent) < MOST.get(name, 2.0)
+    if name == "aif":
+        assert error(env, agent, settle=0) > 2.0, "negative control: it starts off its reference"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_actions_are_finite_and_limited_whatever_is_read(name: str) -> None:
+    task = task_of(make_arm(Arm2Env))
+    agent = pickle.loads(pickle.dumps(agents.make(name, task)))
+    rng = np.random.default_rng(0)
+    for k in range(30):
+        y = task.model.start[2] + 1e-3 * rng.standard_normal(4)
+        if k in (3, 4, 5):
+            y[k % 4 :] = np.nan
+        if k == 20:
+            y[:] = [1e200, -np.inf, np.nan, 1.0]
+        u = agent.act(y, Preview(np.tile(task.model.start[0], (3, 1))))
+        assert np.isfinite(u).all()
+        assert ((task.low <= u) & (u <= task.high)).all()
+
+
+def test_an_agent_told_the_wrong_arm_is_saved_by_its_disturbance() -> None:
+    """Inertia −30 %, 1 kg picked up: suspecting a disturbance is worth an order of magnitude."""
+    env = make_arm(Arm7Env, friction="coulomb", mismatch=Mismatch(mass=0.7, inertia=0.7), payload=(1.0, 0.2))
+    task = task_of(env)
+    with_it, without = (error(env, build(task), 500, 250) for build in (arms.lqg_integral, arms.lqg))
+    assert with_it < 1.0
+    assert without > 5.0 * with_it
+    assert error(env, arms.aif(task), 500, 250) < 1.0
+
+
+def test_a_rollout_records_the_arm() -> None:
+    env = make_arm(Arm7Env, trajectory="reach")
+    episode = rollout(env, agents.make("aif", env), steps=120, seed=0)
+    assert not episode.failed
+    assert episode.estimate.shape == (120, 14)
+    assert np.isfinite(episode.estimate).all()
+    # Told the truth of the sensors, its estimates are better than any of them.
+    assert np.sqrt(np.mean(np.square(episode.estimate - episode.state)[60:, :7])) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["lqg", "aif-reflex", "slotine-li"])
+def test_episodes_of_a_batch_may_begin_apart(name: str) -> None:
+    """Stable-Baselines3's way: each robot is as if it were alone."""
+    task = task_of(make_arm(Arm2Env))
+    agent = agents.make(name, task)
+    rng = np.random.default_rng(0)
+    y = task.model.start[2] + 1e-3 * rng.standard_normal((70, 2, 4))
+    state, batch = None, []
+    for k in range(70):
+        u, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 10)]))
+        batch.append(u)
+    for robot, begin in ((0, 0), (1, 10)):
+        state = None
+        for k in range(begin, 70):
+            u, state = agent.predict(y[k, robot], state)
+            np.testing.assert_allclose(batch[k][robot], u, rtol=1e-6, atol=1e-6)
+
+
+def test_tasks_of_other_kinds() -> None:
+    with pytest.raises(ModelError, match="aif-unbiased"):
+        agents.make("pid", make_arm(Arm2Env))
+    with pytest.raises(ModelError, match="kind linear"):
+        agents.make("mrac", gym.make("pcctrl/CartPole-v0"))
+    with pytest.raises(ModelError):
+        arms.aif(task_of(gym.make("pcctrl/CartPole-v0")))
+    assert "Arms: " in agents.describe("aif")
+    assert agents.describe("mrac").startswith("Arms: ")

@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from pcctrl.arrays import Array
+from pcctrl.controllers import (
+    LQR,
+    ComputedTorque,
+    Disturbance,
+    GainScheduledLQR,
+    InverseDynamics,
+    ModelReferenceAdaptive,
+    Preview,
+    ReflexArc,
+    SlotineLi,
+    UnbiasedInference,
+)
+from pcctrl.controllers.tracking import reference
+from pcctrl.envs import Arm2Env
+from pcctrl.errors import ParameterError, PcctrlError, ShapeError
+from pcctrl.filters import Belief
+from pcctrl.models import Mismatch, MujocoMechanics, MujocoModel, free_joints
+from pcctrl.noise import White
+
+MODEL: MujocoModel = Arm2Env().task([White(std=1e-3)] * 4).model  # type: ignore[assignment]
+HEAVY = replace(MODEL, wrong=Mismatch(payload={"payload": 1.5}))
+MECHANICS = MujocoMechanics(MODEL)
+LEARNED = MujocoMechanics(MODEL, ("payload",), friction=())
+REST, DT, W = MODEL.start[0], 1e-3, 20.0
+INERTIA = MECHANICS.mass_matrix(REST)
+LIMITS = ([-120.0, -60.0], [120.0, 60.0])
+COMMON: dict[str, Any] = {"dt": DT, "rest": REST, "limits": LIMITS}
+TIMES = DT * np.arange(6000)
+SWAY = np.array([0.4, 0.6]) * np.sin(np.outer(TIMES, [2.0, 3.0]))
+MOTION = np.hstack([REST[:2] + SWAY, np.array([0.8, 1.8]) * np.cos(np.outer(TIMES, [2.0, 3.0]))])
+
+
+def believe(x: Array, *others: Array) -> Belief:
+    """A belief that is sure of the truth."""
+    mean = np.concatenate([x, *others], axis=-1)
+    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(2), 4)
+
+
+def track(
+    controller: Any, plant: MujocoModel, steps: int, motion: Array | None = None, torque: Any = 0.0, away: Any = 0.0
+) -> tuple[Array, Any]:
+    """Errors (steps, 4) of a loop that sees the state, from ``away`` of the reference, and the memory at its end."""
+    x = (REST if motion is None else motion[0]) + away
+    state, errors = controller.init(), []
+    for k in range(steps):
+        goal = REST if motion is None else motion[k]
+        errors.append(goal - x)
+        state, u, _ = controller.act(state, believe(x), None if motion is None else Preview(motion[k : k + 3]))
+        assert (np.abs(u) <= LIMITS[1]).all()
+        x = plant.transition(x, u + torque)
+    return np.array(errors), state
+
+
+def computed(**options: Any) -> ComputedTorque:
+    return ComputedTorque(MECHANICS, **(COMMON | {"bandwidth": W} | options))
+
+
+def slotine(mechanics: Any = LEARNED, **options: Any) -> SlotineLi:
+    return SlotineLi(mechanics, **(COMMON | {"bandwidth": W, "rates": 100.0, "low": 0.0, "high": 5.0} | options))
+
+
+def mrac(**options: Any) -> ModelReferenceAdaptive:
+    return ModelReferenceAdaptive(INERTIA, **(COMMON | {"bandwidth": W, "bias": MODEL.start[1], "rate": W} | options))
+
+
+def unbiased(**options: Any) -> UnbiasedInference:
+    return UnbiasedInference(MECHANICS, INERTIA, **(COMMON | {"bandwidth": W} | options))
+
+
+def scheduled(**options: Any) -> GainScheduledLQR:
+    return GainScheduledLQR(MODEL, MECHANICS, [1e4, 1e4, 0.0, 0.0], 1e-2, **({"limits": LIMITS} | options))
+
+
+def through(inner: Any) -> InverseDynamics:
+    return InverseDynamics(MECHANICS, inner, **COMMON)
+
+
+ALL: dict[str, Any] = {
+    "computed torque": computed(),
+    "with an integral": computed(integral=True),
+    "Slotine-Li": slotine(),
+    "MRAC": mrac(),
+    "unbiased": unbiased(),
+    "scheduled": scheduled(),
+    "LQR": through(LQR(free_joints(MODEL, MECHANICS), [1e4, 1e4, 0.0, 0.0], 1e-2)),
+    "reflex": through(ReflexArc(free_joints(MODEL, MECHANICS), 1.0 / W, 500.0, output=np.eye(2, 4))),
+}
+
+
+@pytest.mark.parametrize("name", ["computed torque", "Slotine-Li"])
+def test_errors_have_the_poles_asked_for(name: str) -> None:
+    """With the true model an error at rest goes as (1 + ωt) exp(−ωt), but for half a sample of delay."""
+    away = np.array([0.05, -0.03, 0.0, 0.0])
+    errors, _ = track(ALL[name], MODEL, 300, away=away)
+    t = TIMES[:300, None]
+    wanted = -away[:2] * (1.0 + W * t) * np.exp(-W * t)
+    assert np.abs(errors[:, :2] - wanted).max() < 0.03 * 0.05
+    slow = -away[:2] * (1.0 + 0.9 * W * t) * np.exp(-0.9 * W * t)
+    assert np.abs(errors[:, :2] - slow).max() > 0.03 * 0.05, "negative control: others do not fit"
+
+
+def test_an_integral_has_three_such_poles() -> None:
+    away = np.array([0.02, -0.01, 0.0, 0.0])
+    errors, _ = track(ALL["with an integral"], MODEL, 400, away=away)
+    A = np.array([[0, 1, 0], [0, 0, 1], [-(W**3), -3 * W**2, -3 * W]])
+    start = np.array([[0.0, 0.0], -away[:2], [0.0, 0.0]])
+    wanted = np.array([(scipy.linalg.expm(A * t) @ start)[1] for t in TIMES[:400]])
+    assert np.abs(errors[:, :2] - wanted).max() < 0.04 * 0.02
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_follows_a_motion(name: str) -> None:
+    errors, _ = track(ALL[name], MODEL, 3000, MOTION)
+    lag = 0.02 if name in ("MRAC", "unbiased") else 1e-3
+    assert np.abs(errors[1500:, :2]).max() < lag
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_batches_are_one_by_one_and_torques_limited(name: str) -> None:
+    controller, rng = ALL[name], np.random.default_rng(0)
+    x = REST + 0.05 * rng.standard_normal((2, 4))
+    x[1, :2] += 3.0
+    goal = Preview(MOTION[:3])
+    state, u, info = controller.act(controller.init((2,)), believe(x), goal)
+    state, u, info = controller.act(state, believe(x), goal)
+    assert u.shape == info.unlimited.shape == info.forecast.shape == (2, 2)
+    for k in range(2):
+        one, *_ = controller.act(controller.init(), believe(x[k]), goal)
+        _, alone, _ = controller.act(one, believe(x[k]), goal)
+        np.testing.assert_allclose(u[k], alone, rtol=1e-9, atol=1e-9)
+    assert (np.abs(u) <= LIMITS[1]).all()
+    assert (np.abs(info.unlimited[1]) > LIMITS[1]).any(), "it was far away"
+    # What is not finite gives no number, which the agent replaces, and raises nothing.
+    assert not np.isfinite(controller.act(controller.init(), believe(np.full(4, np.nan)), goal)[1]).any()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_bad_goals_and_beliefs(name: str) -> None:
+    controller = ALL[name]
+    with pytest.raises(ShapeError):
+        controller.act(controller.init(), believe(REST), np.zeros(3))
+    with pytest.raises(ParameterError):
+        controller.act(controller.init(), believe(REST), np.full(4, np.inf))
+    with pytest.raises(ShapeError):
+        controller.act(controller.init(), Belief(np.zeros(3), np.eye(3), np.zeros(2), 3))
+
+
+def test_the_acceleration_of_a_goal_is_its_mean_over_the_sample() -> None:
+    now = reference(Preview(MOTION[5:8]), REST, DT)
+    np.testing.assert_allclose(now.acceleration, (MOTION[6, 2:] - MOTION[5, 2:]) / DT)
+    np.testing.assert_allclose(now.state, MOTION[5])
+    for held in (reference(None, REST, DT), reference(REST, MOTION[0], DT)):
+        np.testing.assert_allclose(held.state, REST)
+        assert not held.acceleration.any()
+
+
+def test_integrals_hold_against_a_torque_and_their_clamps_do_not() -> None:
+    torque = [8.0, -4.0]
+    for make in (computed, unbiased):
+        options: dict[str, Any] = {"integral": True} if make is computed else {}
+        held, _ = track(make(**options), MODEL, 1500, torque=torque)
+        loose, _ = track(make(clamp=0.0, **options), MODEL, 1500, torque=torque)
+        assert np.abs(held[-1, :2]).max() < 1e-4
+        assert np.abs(loose[-1, :2]).max() > 1e-3, "negative control"
+
+
+def test_a_known_disturbance_is_cancelled_in_either_unit() -> None:
+    torque = np.array([8.0, -4.0])
+    d = np.linalg.solve(INERTIA, torque)
+    laws: tuple[Any, ...] = (computed, scheduled)
+    for controller in laws:
+        plain = controller().act(controller().init(), believe(REST))[1]
+        for told, accelerates in ((torque, False), (d, True)):
+            law = controller(disturbance=Disturbance(4, accelerates))
+            _, u, info = law.act(law.init(), believe(REST, told))
+            np.testing.assert_allclose(u, plain - torque, atol=1e-9)
+            np.testing.assert_allclose(info.forecast, -torque, atol=1e-9)
+
+
+def test_slotine_li_finds_the_payload_and_the_error_goes() -> None:
+    plain, _ = track(slotine(rates=0.0), HEAVY, 2500, MOTION)
+    errors, memory = track(slotine(), HEAVY, 2500, MOTION)
+    np.testing.assert_allclose(memory.value, 1.5, atol=0.02)
+    assert np.abs(errors[-500:, :2]).max() < 1e-3 < 0.01 < np.abs(plain[-500:, :2]).max()
+
+
+def test_slotine_li_leaks_and_keeps_within_bounds() -> None:
+    _, bounded = track(slotine(high=0.7), HEAVY, 2000, MOTION)
+    assert bounded.value == pytest.approx(0.7)
+    _, leaky = track(slotine(leak=200.0), HEAVY, 2000, MOTION)
+    assert 0.0 < leaky.value[0] < 1.2
+
+
+@dataclass(frozen=True)
+class _Backwards:
+    """Mechanics whose regressor has the wrong sign."""
+
+    inner: MujocoMechanics
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def regressor(self, *arguments: Any) -> Array:
+        return -self.inner.regressor(*arguments)
+
+
+def test_negative_control_a_parameter_that_explains_nothing() -> None:
+    """With the other sign the truth is out of bounds: nothing is learned, the error stays."""
+    errors, memory = track(slotine(_Backwards(LEARNED)), HEAVY, 2500, MOTION)
+    assert memory.value[0] < 0.1
+    assert np.abs(errors[-500:, :2]).max() > 0.01
+
+
+def test_mrac_adapts_to_a_payload_and_a_wrong_inertia() -> None:
+    law = replace(mrac(leak=5.0), inertia=0.6 * INERTIA)
+    errors, _ = track(law, HEAVY, 4000, MOTION)
+    fixed, _ = track(replace(law, rate=0.0), HEAVY, 4000, MOTION)
+    one, two = (float(np.sqrt(np.mean(e[2500:, :2] ** 2))) for e in (errors, fixed))
+    assert one < 0.3 * two
+    integral, _ = track(replace(law, leak=500.0), HEAVY, 4000, MOTION)
+    assert 1.1 * one < float(np.sqrt(np.mean(integral[2500:, :2] ** 2))) < two, "gains do more than the integral alone"
+
+
+def test_mrac_sums_are_times_dt() -> None:
+    """Half the sample time, the same motion: the published sums per step would learn twice as fast."""
+    x = REST + np.array([0.01, 0.0, 0.0, 0.0])
+    learned = []
+    for dt, steps in ((1e-3, 100), (5e-4, 200)):
+        law = replace(mrac(), dt=dt)
+        state = law.init()
+        for _ in range(steps):
+            state, *_ = law.act(state, believe(x))
+        learned.append(state.learned)
+    np.testing.assert_allclose(learned[0], learned[1])
+    np.testing.assert_allclose(learned[0][0, 0], -W * W**2 * 0.01 * 0.1)
+
+
+def test_the_schedule_is_the_lqr_of_the_linearisation_and_is_renewed() -> None:
+    law = scheduled(every=10)
+    A, B, _ = MODEL.transition_jacobians(REST, MODEL.start[1])
+    W4, rho = np.diag([1e4, 1e4, 0.0, 0.0]), 1e-2 * np.eye(2)
+    S = scipy.linalg.solve_discrete_are(A, B, W4, rho)
+    np.testing.assert_allclose(law.init().gain, np.linalg.solve(rho + B.T @ S @ B, B.T @ S @ A), rtol=1e-6)
+    state, gains = law.init(), []
+    for k in range(0, 600, 20):
+        state, *_ = law.act(state, believe(MOTION[k]), MOTION[k])
+        gains.append(state.gain)
+    changed = [not np.array_equal(a, b) for a, b in itertools.pairwise(gains)]
+    assert [k + 1 for k, c in enumerate(changed) if c] == [10, 20]
+
+
+def test_the_arm_under_a_linear_law_is_the_linear_loop() -> None:
+    """Free joints under their own LQR and the arm under it through its inverse dynamics err alike."""
+    joints = free_joints(MODEL, MECHANICS)
+    lqr = LQR(joints, [1e4, 1e4, 0.0, 0.0], 1.0)
+    away = np.array([0.05, -0.04, 0.0, 0.0])
+    errors, _ = track(through(lqr), MODEL, 200, MOTION, away=away)
+    joint = joints.white.joint(0)
+    closed, linear = joint.F[:4, :4] - joint.B[:4] @ lqr.gain[:, :4], [-away]
+    for _ in range(199):
+        linear.append(closed @ linear[-1])
+    assert np.abs(errors - linear)[:, :2].max() < 0.02 * 0.05
+
+
+def test_a_fast_arc_is_computed_torque_and_knows_of_a_limit() -> None:
+    arc = through(ReflexArc(free_joints(MODEL, MECHANICS), 1.0 / W, 1e5, output=np.eye(2, 4)))
+    x = REST + np.array([0.02, 0.01, 0.1, 0.0])
+    memory, u, _ = arc.act(arc.init(), believe(x), Preview(MOTION[:2]))
+    np.testing.assert_allclose(u, computed().act(computed().init(), believe(x), Preview(MOTION[:2]))[1], rtol=1e-6)
+    far = REST - [2.0, 0.0, 0.0, 0.0]
+    for _ in range(200):
+        memory, u, _ = arc.act(memory, believe(far))
+    assert u[0] == 120.0
+    M, rest = MECHANICS.terms(far)
+    np.testing.assert_allclose(M @ memory.input + rest, u, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: computed(bandwidth=0.0), ParameterError),
+        (lambda: computed(bandwidth=[1.0, 2.0, 3.0]), ShapeError),
+        (lambda: computed(dt=0.0), ParameterError),
+        (lambda: computed(rest=[0.0, 0.0]), ShapeError),
+        (lambda: computed(clamp=-1.0), ParameterError),
+        (lambda: slotine(rates=-1.0), ParameterError),
+        (lambda: slotine(rates=[1.0, 1.0]), ShapeError),
+        (lambda: slotine(low=6.0), ParameterError),
+        (lambda: slotine(leak=-1.0), ParameterError),
+        (lambda: replace(mrac(), inertia=np.zeros((2, 2))), ParameterError),
+        (lambda: mrac(bias=[1.0, 2.0, 3.0]), ShapeError),
+        (lambda: replace(unbiased(), inertia=[1.0]), ShapeError),
+        (lambda: unbiased(limits=(1.0, 0.0)), ParameterError),
+        (lambda: scheduled(every=0), ParameterError),
+        (lambda: replace(scheduled(), state_weight=[1.0]), ShapeError),
+        (lambda: replace(through(None), dt=-1.0), ParameterError),
+    ],
+)
+def test_bad_arguments(make: Any, error: type[PcctrlError]) -> None:
+    with pytest.raises(error):
+        make()
