@@ -89,11 +89,12 @@ class _Unrolled(GeneralisedModel):
         Q = np.broadcast_to(Q, F.shape).copy()
         A = np.broadcast_to(np.eye(K), (*batch, K, K)).copy()
         A[..., n : n + self.process, n : n + self.process] = E
-        for _ in range(self.stepper[1]):
+        for j in range(self.stepper[1]):
             x, A[..., :n, :], step = self._differentiate(x, w, u)
             w = w @ E.T
-            F[..., :K, :K] = A @ F[..., :K, :K]
-            Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step
+            # The first step finds the identity, and nothing that has driven yet.
+            F[..., :K, :K] = A @ F[..., :K, :K] if j else A
+            Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step if j else step
         return _row(x, w, d, z @ Z.T), F, self.noisier(Q)
 
     @abc.abstractmethod

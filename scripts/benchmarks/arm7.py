@@ -183,10 +183,10 @@ def run(console: Console) -> None:
     points = ", ".join(f"{row} {t.points}" for row, t in tuned.items())
     console.print(
         f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, the first "
-        f"{SKIP:g} s not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth torque noise. Wrong: "
-        f"masses and inertias told at 70 %, Coulomb friction untold, 1 kg picked up after {PICK:g} s. Told: noise. "
-        f"Tuned on RMSE of {len(TUNING_SEEDS)} other seeds of {TUNING_SECONDS:g} s under a chatter of {CHATTER:g} N·m "
-        f"a sample (beyond: × excess⁴), on grids (points: {points})."
+        f"{SKIP:g} s not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth torque "
+        f"noise. Wrong: masses and inertias told at 70 %, Coulomb friction untold, 1 kg picked up after {PICK:g} s. "
+        f"Told: noise. Tuned on RMSE of {len(TUNING_SEEDS)} other seeds of {TUNING_SECONDS:g} s, wrong, under a chatter "
+        f"of {CHATTER:g} N·m a sample (beyond: × excess⁴), on grids (points: {points})."
     )
 
 
