@@ -59,7 +59,7 @@ def faulty(fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS
     model = told(envs[0], float(values[0]))
     groups = [[f"link{i}", f"motor{i}"] for i in range(1, 8)] if learns else []
     believed = adaptive(model, "lf")
-    filter_ = outside(believed, order=1, redundant=groups, trust_time=0.02)
+    filter_ = outside(believed, redundant=groups, trust_time=0.02)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
     controller = AdaptedTorque(invertible(believed), filter_.joint, float(values[1]), (low, high))
     begin, end = round(1e3 * BEGIN), round(1e3 * END)

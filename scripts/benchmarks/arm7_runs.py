@@ -165,8 +165,8 @@ def invertible(model: MujocoModel | AdaptiveModel) -> Any:
     return model.plant if isinstance(model, AdaptiveModel) else MujocoParameters(model, [], CREEP)
 
 
-def outside(model: MujocoModel | AdaptiveModel, order: int = 2, refresh: int = 10, **more: Any) -> NonlinearPCFilter:
-    """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for ten."""
+def outside(model: MujocoModel | AdaptiveModel, order: int = 1, refresh: int = 20, **more: Any) -> NonlinearPCFilter:
+    """Return the predictive-coding filter of all rows: one step of descent a sample, derivatives used for 20."""
     return NonlinearPCFilter(model, order, iterations=1, refresh=refresh, **more)
 
 
