@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg.blas import dgemm
 
 from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
@@ -96,7 +95,7 @@ class RealTimeAgent:
         else:
             self._mean = self._joint.ahead(self._mean, u)
         self._age += 1
-        self._P = dgemm(1.0, dgemm(1.0, self._F, self._P), self._F, trans_b=True) + self._Q
+        self._P = self._F.dot(self._P).dot(self._F.T) + self._Q
 
     def _correct(self, y: Array) -> None:
         C, P = self._C, self._P

@@ -182,11 +182,12 @@ def run(console: Console) -> None:
     console.print(claims_table(asked, "Asked of faults"))
     points = ", ".join(f"{row} {t.points}" for row, t in tuned.items())
     console.print(
-        f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, the "
-        f"first {SKIP:g} s not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth "
+        f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, of which the "
+        f"first {SKIP:g} s is not scored; lag 0. Motor-side encoders of 14 bit with smooth noise of 1e-4 rad; smooth "
         f"torque noise. Wrong: masses and inertias told at 70 %, Coulomb friction untold, 1 kg picked up after "
-        f"{PICK:g} s. Told: noise. Tuned on RMSE of {len(TUNING_SEEDS)} other seeds of {TUNING_SECONDS:g} s, wrong, under a "
-        f"chatter of {CHATTER:g} N·m a sample (beyond: × excess⁴), on grids (points: {points})."
+        f"{PICK:g} s. All noise is told. Tuned on RMSE, where wrong, of {len(TUNING_SEEDS)} other seeds of "
+        f"{TUNING_SECONDS:g} s, under a chatter of {CHATTER:g} N·m a sample (beyond: × excess⁴), on grids of so many "
+        f"points: {points}."
     )
 
 

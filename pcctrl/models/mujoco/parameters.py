@@ -143,9 +143,9 @@ class _Physics:
     def step(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
         """Return the state (n,) one sample on."""
         force = w.dot(self.general)
+        if not sane(x, theta):
+            return np.full(self.sim.n, np.nan)
         for _ in range(self.steps):
-            if not sane(x, theta):
-                return np.full(self.sim.n, np.nan)
             self.set(x, theta)
             x = self.sim.step(x, u, force)
         return x
