@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -110,10 +111,10 @@ def test_linear_in_its_parameters_is_the_joint_extended_kalman_filter() -> None:
         P = F @ P @ F.T + Q
 
 
-@pytest.mark.parametrize("kind", [NonlinearPCFilter, ExtendedKalmanFilter, UnscentedKalmanFilter])
-def test_any_filter_learns_the_parameters(kind: type[NonlinearFilter]) -> None:
+@pytest.mark.parametrize("make", [NonlinearPCFilter, ExtendedKalmanFilter, UnscentedKalmanFilter])
+def test_any_filter_learns_the_parameters(make: Callable[[AdaptiveModel, None], NonlinearFilter]) -> None:
     y, u = recording(800, 0.8, 0.3)
-    found = kind(rubbed(), None).run(y, u)
+    found = make(rubbed(), None).run(y, u)
     assert (np.abs(found.mean[-1, 2:] - [0.8, 0.3]) < 4.0 * found.std[-1, 2:]).all()
     # From where it started, the truth is many of them away.
     assert (np.abs([0.8 - 0.2, 0.3]) > 3.0 * found.std[-1, 2:]).all()

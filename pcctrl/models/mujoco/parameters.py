@@ -119,11 +119,11 @@ class _Physics:
                 dof = int(physics.jnt_dofadr[joints.index(choose(name, of, joints))])
                 (self.viscous if kind == "viscous" else self.dry)[dof, i] = 1.0
         self.scales, self.rubbing = bool(self.scaled.any()), bool(self.viscous.any() or self.dry.any())
-        self.heavy = np.flatnonzero(self.added.any(axis=0) | self.scaled.any(axis=0))
+        self.heavy = [int(i) for i in np.flatnonzero(self.added.any(axis=0) | self.scaled.any(axis=0))]
 
     def set(self, x: Array, theta: Array) -> None:
         """Make the simulation that of θ (k,) at x (n,)."""
-        if len(self.heavy):
+        if self.heavy:
             self._weigh(theta)
         if self.rubbing:
             speed = x[self.sim.nv : 2 * self.sim.nv]

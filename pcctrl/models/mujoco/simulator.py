@@ -272,8 +272,8 @@ def sane(*vectors: Array) -> bool:
     # Not by `dot`, which warns of what overflows.
     total = 0.0
     for v in vectors:
-        total += np.vdot(v, v)
-    return bool(total < _HUGE**2)
+        total += float(np.vdot(v, v))
+    return total < _HUGE**2
 
 
 def usable(*arrays: Array) -> NDArray[np.bool_]:
