@@ -58,7 +58,8 @@ class RealTimeAgent:
         """Forget all."""
         belief = self._filter.init()
         self._mean, self._P = belief.mean.copy(), np.array(belief.covariance)
-        self._memory, self._u = self._agent.controller.init(), None
+        self._memory = self._agent.controller.init()
+        self._u: Array | None = None
         self._F: Array | None = None
         self._Q = self._P
         self._age = 0

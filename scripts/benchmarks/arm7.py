@@ -66,7 +66,7 @@ def build(kind: str, env: Any, values: Array) -> Law:
     limits = box.low, box.high
     if kind in ("sl", "pid"):
         model = told(env)
-        filter_, home = kalman(model, first), model.start[0]
+        joints, home = kalman(model, first), model.start[0]
         laws: list[Controller] = []
         for i, omega in enumerate(np.ravel(rest[0])):
             if kind == "pid":
@@ -77,7 +77,7 @@ def build(kind: str, env: Any, values: Array) -> Law:
                 rates = float(np.ravel(rest[1])[i]) * priors[:, 0] ** 2
                 law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 3], limits=limits)
             laws.append(law)
-        return Fleet([Agent(filter_, law) for law in laws])
+        return Fleet([Agent(joints, law) for law in laws])
     kinds = "" if kind == "ou" else kind
     model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
     believed = adaptive(model, kinds) if kinds else model
@@ -127,7 +127,7 @@ def _grid(kind: str, axes: tuple[tuple[float, ...], ...], seconds: float) -> Tun
     for first in axes[0]:
         columns = np.repeat(points, seeds, axis=0).T[:, :, None]
         values = np.concatenate([np.full((1, many * seeds, 1), first), columns])
-        score = simulate(build(kind, envs[0], values), envs, np.tile(TUNING_SEEDS, many), seconds)
+        score = simulate(build(kind, envs[0], values), envs, TUNING_SEEDS * many, seconds)
         rmse, chatter = (a.reshape(many, seeds).mean(axis=1) for a in (score.rmse, score.chatter))
         cost = np.where(np.isfinite(rmse), rmse, 1.0) * np.maximum(1.0, chatter / CHATTER) ** 4
         i = int(cost.argmin())

@@ -88,7 +88,7 @@ def measure(kinds: str, refresh: int, samples: int = SAMPLES) -> Times:
         if failed:
             agent.reset()
             y, info = env.reset(seed=k + WARM)
-    return Times(*times, filter_.joint.size)
+    return Times(times[0], times[1], times[2], filter_.joint.size)
 
 
 def _physics(model: MujocoModel) -> Callable[[], None]:
