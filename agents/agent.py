@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.stepper import Stepper
 from pcctrl.arrays import Array, as_floats
-from pcctrl.controllers import ControlInfo, Controller, Goal
+from pcctrl.controllers import ControlInfo, Controller, Goal, SamplingHorizon
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, Info, Status
@@ -69,7 +69,7 @@ class Agent:
     """Estimates, then acts. `step` is pure; `reset` and `act` keep the state for those who want it kept.
 
     An action is always finite and within the limits: where the controller's is not finite the last action is held once,
-    then the one nearest to 0 is taken. The filter sees the action that was really applied.
+    then the one at the operating point is taken. The filter sees the action that was really applied.
 
     Args:
         filter: from observations to a belief.
@@ -95,6 +95,7 @@ class Agent:
         size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
         own = getattr(controller, "limits", None)
         self._low, self._high = bounds(own if limits is None else limits, size)
+        self._rest = limited(filter.init().input, self._low, self._high)
         inner = bounds(own, size)
         if (
             hasattr(controller, "limits")
@@ -125,15 +126,16 @@ class Agent:
         action, faults = limited(u, self._low, self._high), 0
         if not np.isfinite(action.sum()):
             finite = np.isfinite(action)
-            rest = limited(np.zeros_like(self._low), self._low, self._high)
-            held = rest if state.action is None or state.faults else state.action
+            held = self._rest if state.action is None or state.faults else state.action
             action, faults = np.where(finite, action, held), state.faults + 1
             memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
 
-    def reset(self, seed: int | None = None) -> None:  # noqa: ARG002
-        """Forget all. The agents here draw no random numbers; ``seed`` is for those that do."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forget all; a controller that draws random numbers starts from ``seed``, or from its own."""
         self.state = self.init()
+        if seed is not None and isinstance(self.controller, SamplingHorizon):
+            self.state = self.state._replace(controller=self.controller.init((), seed))
         self.info: Info | None = None
         self.decision: ControlInfo | None = None
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pcctrl.agents.agent import Agent, Card
-from pcctrl.controllers import LQR, RecedingHorizon
-from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
-from pcctrl.models import LinearModel, Task
+import numpy as np
 
-__all__ = ["aif", "ilqr", "linearised", "lqg"]
+from pcctrl.agents.agent import Agent, Card
+from pcctrl.controllers import LQR, RecedingHorizon, SamplingHorizon
+from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
+from pcctrl.models import Delayed, LinearModel, Task
+from pcctrl.noise import Smooth
+
+__all__ = ["aif", "ilqr", "linearised", "lqg", "mppi"]
 
 # Each further order costs a state a noise, and buys less.
 _ORDER = 4
+# Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
+_SAMPLED, _SMOOTH = 15, 3.0
 
 
 def planner(task: Task, order: int | None) -> RecedingHorizon:
@@ -26,11 +31,14 @@ def planner(task: Task, order: int | None) -> RecedingHorizon:
     )
 
 
+def _coding(task: Task) -> NonlinearPCFilter:
+    # One Gauss-Newton step: with sensors of positions more of them add nothing (`pcctrl bench pendulum`).
+    return NonlinearPCFilter(task.model, _ORDER, iterations=1, outlier_threshold=12.0)
+
+
 def aif(task: Task) -> Agent:
     """Predictive-coding filter in generalised coordinates on the nonlinear model, planning by expected free energy."""
-    # One Gauss-Newton step: with sensors of positions more of them add nothing (`pcctrl bench pendulum`).
-    filter_ = NonlinearPCFilter(task.model, _ORDER, iterations=1, outlier_threshold=12.0)
-    return Agent(filter_, planner(task, _ORDER), (task.low, task.high), Card("noise told, with its colour"))
+    return Agent(_coding(task), planner(task, _ORDER), (task.low, task.high), Card("noise told, with its colour"))
 
 
 def ilqr(task: Task) -> Agent:
@@ -40,7 +48,7 @@ def ilqr(task: Task) -> Agent:
 
 
 def linearised(task: Task) -> Task:
-    """Return the task with its model linearised at the operating point, all noise white.
+    """Return the task with its model linearised at the operating point, all noise white, and its delays.
 
     Raises:
         ModelError: the derivatives there are not finite.
@@ -48,11 +56,13 @@ def linearised(task: Task) -> Task:
     model = task.model
     x, u, y = model.start
     F, B, G, C, D, _ = model.jacobians(x, u)
+    delay = model.delay if isinstance(model, Delayed) else None
     linear = LinearModel.from_discrete(
         F,
         B,
         C,
-        D,
+        # What is late reads no input, but for rounding.
+        D if delay is None else np.where(np.asarray(delay)[:, None] > 0.0, 0.0, D),
         dt=model.dt,
         noise_input=G,
         process_noise=[w.whitened(model.dt, sensor=False) for w in model.process_noise],
@@ -62,6 +72,7 @@ def linearised(task: Task) -> Task:
         states=model.states,
         inputs=model.inputs,
         sensors=model.sensors,
+        delay=delay,
     )
     return Task(linear, task.state_weight, task.action_weight, task.low, task.high, task.horizon)
 
@@ -73,3 +84,21 @@ def lqg(task: Task) -> Agent:
     controller = LQR(near.linear, near.state_weight, near.action_weight, limits)
     card = Card("noise variances told, taken for white; linearised once")
     return Agent(KalmanFilter(near.linear), controller, limits, card)
+
+
+def mppi(task: Task) -> Agent:
+    """The same filter, planning by sampled plans: model predictive path integral control on expected free energy."""
+    # Sampled plans are open loops, which an unstable plant does not forgive for long.
+    horizon = min(task.horizon, _SAMPLED)
+    reach = 0.25 * (np.asarray(task.high) - np.asarray(task.low))
+    sampler = SamplingHorizon(
+        task.model,
+        task.state_weight,
+        task.action_weight,
+        [Smooth(std, _SMOOTH * task.model.dt) for std in reach],
+        horizon=horizon,
+        limits=(task.low, task.high),
+        order=_ORDER,
+    )
+    card = Card("noise told, with its colour")
+    return Agent(_coding(task), sampler, (task.low, task.high), card)

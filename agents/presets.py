@@ -42,6 +42,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "lqg-integral": Preset(linear.lqg_integral, None, arms.lqg_integral),
         "pid": Preset(linear.pid),
         "ilqr": Preset(None, planning.ilqr),
+        "mppi": Preset(None, planning.mppi),
         "computed-torque": Preset(None, None, arms.computed_torque),
         "slotine-li": Preset(None, None, arms.slotine_li),
         "mrac": Preset(None, None, arms.mrac),

@@ -15,9 +15,11 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import choose
 from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
 from pcctrl.envs.faults import ActuatorLoss, Payload
+from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import NoiseOptions, Plant
+from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
 from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, PlantOptions, SimulatedPlant, simulated
@@ -26,10 +28,11 @@ from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ARMS",
+    "LIGHT_DARK",
     "LINEAR",
     "PLANTS",
     "SIMULATION",
@@ -39,6 +42,7 @@ __all__ = [
     "Arm7Env",
     "ArmEnv",
     "CartPoleEnv",
+    "LightDarkEnv",
     "LinearPlant",
     "MassSpringDamperEnv",
     "ModelEnv",
@@ -46,6 +50,7 @@ __all__ = [
     "Payload",
     "Plant",
     "PlantOptions",
+    "QuadrotorEnv",
     "RegulationEnv",
     "Scene",
     "Sensors",
@@ -62,9 +67,11 @@ __all__ = [
 PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/CartPole-v0": CartPoleEnv,
     "pcctrl/MassSpringDamper-v0": MassSpringDamperEnv,
+    "pcctrl/Quadrotor-v0": QuadrotorEnv,
 }
 ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
 LINEAR = "pcctrl/LinearSystem-v0"
+LIGHT_DARK = "pcctrl/LightDark-v0"
 
 
 def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | None = None) -> Plant:
@@ -101,22 +108,21 @@ def make_sensed(
     process_noise: Noise | Sequence[Noise] | None = None,
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
     **imperfections: Any,
 ) -> Sensors:
-    """Return a plant behind its sensors; by default both noises are smooth over two samples.
+    """Return a plant behind its sensors; by default with its own noises.
 
     Args:
         plant: the environment class.
-        process_noise: the disturbing force in N.
+        process_noise: the disturbing force in N, or several.
         sensor_noise: one a sensor.
         render_mode: see Gymnasium.
+        options: more of the plant's own.
         imperfections: ``bias``, ``dropout`` and ``delay`` of `Sensors`.
     """
-    if process_noise is not None and not isinstance(process_noise, Noise):
-        (process_noise,) = process_noise
-    env = plant(process_noise, render_mode)
-    noise = [plant.default_noise(std) for std in plant.sensor_std] if sensor_noise is None else sensor_noise
-    return Sensors(env, noise, **imperfections)
+    env = plant(process_noise, render_mode, **(options or {}))
+    return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **imperfections)
 
 
 def make_arm(
@@ -222,3 +228,4 @@ for _id, _arm in ARMS.items():
     )
 for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
     gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)
+gym.register(LIGHT_DARK, entry_point="pcctrl.envs:LightDarkEnv", max_episode_steps=200, disable_env_checker=True)

@@ -66,6 +66,7 @@ class ArmEnv(MujocoEnv):
         ParameterError: no encoder, a horizon below 2, or a noise without power as a process.
     """
 
+    has_own_noise: ClassVar[bool] = False
     file: ClassVar[str]
     home: ClassVar[tuple[float, ...]]
     reach: ClassVar[float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class LinearPlant:
     """
 
     model: LinearModel
+    has_own_noise: ClassVar[bool] = True
 
     def sample_time(self) -> float:
         """Return the sample time in seconds."""

@@ -137,14 +137,14 @@ class ModelEnv(gym.Env[Array, Array]):
         if failed:
             # A lost plant costs what it has come to, not what it was a sample before.
             cost = max(cost, self._state_cost() + effort)
-        return self._readings(u), -cost, failed, False, self._info(cost, forces.mean(axis=0), failed=failed)
+        return self._readings(u, force), -cost, failed, False, self._info(cost, forces.mean(axis=0), failed=failed)
 
     def _state_cost(self) -> float:
         away = self.model.difference(self._x, self._goal)
         return float(away @ self._weight @ away)
 
-    def _readings(self, u: Array) -> Array:
-        return self.model.readout(self._x, u)
+    def _readings(self, u: Array, force: Array | None = None) -> Array:
+        return self.model.readout(self._x, u, force)
 
     def _info(self, cost: float, disturbance: Array, *, failed: bool) -> dict[str, Any]:
         goal = {} if self._scene is None else {"goal": self._goal.copy()}

@@ -30,6 +30,11 @@ class Plant(Protocol):
         """Standard deviation of each sensor."""
         ...
 
+    @property
+    def has_own_noise(self) -> bool:
+        """Whether its noise is more than what these options could say, so that ``own`` leaves it as it is."""
+        ...
+
     def sample_time(self) -> float:
         """Return the sample time in seconds."""
         ...
@@ -40,7 +45,7 @@ class NoiseOptions:
     """Colour and size of the noise in both the disturbance and the sensors."""
 
     colour: Literal["own", "white", "ou", "smooth"] = "own"
-    """own (what the environment or model has; smooth over two samples for the MuJoCo plants); white; ou
+    """own (what the environment or model has; smooth over two samples for most MuJoCo plants); white; ou
     (Ornstein-Uhlenbeck, rough); smooth (Gaussian autocovariance)."""
     s: float | None = None
     """Smoothness s (smooth) or correlation time tau (ou) in seconds; two samples by default."""
@@ -93,12 +98,12 @@ class NoiseOptions:
         return asdict(self) | filled | {"colour": colour, "s": 2.0 * plant.sample_time() if self.s is None else self.s}
 
     def _kept(self, plant: Plant) -> bool:
-        """Tell whether the noise is that of a linear model, untouched."""
-        if self.colour != "own" or not isinstance(plant, LinearPlant):
+        """Tell whether the noise is the plant's own, untouched."""
+        if self.colour != "own" or not plant.has_own_noise:
             return False
         for name, value in (("s", self.s), ("process-std", self.process_std), ("sensor-std", self.sensor_std)):
             if value is not None:
-                expected = f"white, ou or smooth with noise.{name}: the model's own noise is kept as it is"
+                expected = f"white, ou or smooth with noise.{name}: the plant's own noise is kept as it is"
                 raise ParameterError(name="noise.colour", expected=expected, received="own")
         return True
 

@@ -1,11 +1,12 @@
-"""Regulation of a MuJoCo plant that is disturbed by a coloured force and seen through position sensors."""
+"""Regulation of a MuJoCo plant that is disturbed by coloured forces and seen through sensors."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -15,12 +16,10 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
 from pcctrl.envs.actions import as_action
-from pcctrl.errors import ParameterError
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.models import LinearModel, Task, linearise
+from pcctrl.models.mujoco.names import choose_forces
 from pcctrl.noise import Noise, NoiseStream, Smooth
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "render_metadata"]
 
@@ -40,30 +39,33 @@ class RegulationEnv(MujocoEnv):
     """Keep a plant at its rest. A subclass names the file and the constants.
 
     Observations are the exact sensor readings (m, rad); wrap in `Sensors` for real ones. Actions are forces in N. The
-    reward is −(xᵀWx + ρu²) of the state in which the action was taken. ``info`` has the true ``state`` (positions, then
-    velocities), the ``cost``, the mean ``disturbance`` force over the step in N, and whether the plant ``failed``.
+    reward is −(xᵀWx + uᵀρu), about rest, of the state in which the action was taken. ``info`` has the true ``state``
+    (positions, velocities, then the actuators' own; of a free joint the way from rest), the ``cost``, the mean
+    ``disturbance`` forces (q,) over the step in N, and whether the plant ``failed``.
 
     Args:
-        process_noise: the disturbing force in N; by default smooth, of two samples.
+        process_noise: the q disturbing forces in N, or the only one; by default smooth, of two samples.
         render_mode: ``rgb_array`` or ``depth_array`` (headless: set MUJOCO_GL=egl first), ``human`` with a display.
 
     Raises:
         ParameterError: ``process_noise`` has no power as a process.
+        ShapeError: it is of another number.
     """
 
+    has_own_noise: ClassVar[bool] = False
     file: ClassVar[str]
     frame_skip_: ClassVar[int]
-    disturbed: ClassVar[str]
+    disturbed: ClassVar[tuple[str, ...]]
     process_std: ClassVar[tuple[float, ...]] = (1.0,)
-    sensor_std: ClassVar[tuple[float, ...]]
+    sensor_std: tuple[float, ...]
     weight: ClassVar[tuple[float, ...]]
     action_weight: ClassVar[float] = 0.01
     start_std: ClassVar[tuple[float, ...]]
     bounds: ClassVar[tuple[float, ...]]
 
-    def __init__(self, process_noise: Noise | None = None, render_mode: str | None = None) -> None:
+    def __init__(self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None) -> None:
         super().__init__(
-            str(Path(__file__).with_name(self.file)),
+            self.path(),
             self.frame_skip_,
             observation_space=Box(-_READING_LIMIT, _READING_LIMIT, (len(self.sensor_std),), np.float64),
             render_mode=render_mode,
@@ -71,25 +73,42 @@ class RegulationEnv(MujocoEnv):
         )
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = self._box = Box(low, high, dtype=np.float64)
-        self.process_noise = self.default_noise(self.process_std[0]) if process_noise is None else process_noise
-        if not isinstance(self.process_noise, Noise) or not self.process_noise.is_process:
-            raise ParameterError(
-                name="process_noise", expected="White(density=…) or a coloured noise", received=self.process_noise
-            )
-        self._dof = int(self.model.joint(self.disturbed).dofadr[0])
-        self._stream: NoiseStream | None = None
-        self._forces = np.zeros(0)
+        noises = self.default_process() if process_noise is None else process_noise
+        self.process_noise = (noises,) if not isinstance(noises, Sequence) else tuple(noises)
+        if len(self.process_noise) != len(self.disturbed):
+            raise ShapeError(name="process_noise", expected=f"{len(self.disturbed)} noises", received=noises)
+        for noise in self.process_noise:
+            if not isinstance(noise, Noise) or not noise.is_process:
+                expected = "White(density=…) or a coloured noise"
+                raise ParameterError(name="process_noise", expected=expected, received=noise)
+        _, self._general, self._cartesian = choose_forces(self.model, self.disturbed)
+        self._streams: list[NoiseStream] = []
+        self._forces = np.zeros((0, len(self.disturbed)))
+        self.rest = np.zeros(self.model.nu)
+
+    @classmethod
+    def path(cls) -> str:
+        """Return the path of the MJCF file."""
+        return str(Path(__file__).with_name(cls.file))
 
     @classmethod
     def sample_time(cls) -> float:
         """Return the control interval in seconds."""
-        step = mujoco.MjModel.from_xml_path(str(Path(__file__).with_name(cls.file))).opt.timestep
+        step = mujoco.MjModel.from_xml_path(cls.path()).opt.timestep
         return float(step) * cls.frame_skip_
 
     @classmethod
     def default_noise(cls, std: float) -> Smooth:
         """Return the environment's own colour, smooth over two samples with a floor of 1e-3, at a given std."""
         return Smooth(std, s=2.0 * cls.sample_time(), floor=1e-3)
+
+    def default_process(self) -> list[Noise]:
+        """Return the disturbances that there are if none are given."""
+        return [self.default_noise(std) for std in self.process_std]
+
+    def default_sensors(self) -> list[Noise]:
+        """Return the noise that the sensors have if none is given."""
+        return [self.default_noise(std) for std in self.sensor_std]
 
     def task(self, sensor_noise: Sequence[Noise]) -> Task:
         """Return the regulation task with its model linearised at rest, given the noise of each sensor."""
@@ -102,32 +121,42 @@ class RegulationEnv(MujocoEnv):
             high.copy(),
         )
 
-    def linear_model(self, sensor_noise: Sequence[Noise]) -> LinearModel:
-        """Return the plant linearised at rest with this environment's disturbance and the given sensor noises."""
+    def linear_model(self, sensor_noise: Sequence[Noise], sensors: Sequence[str] | None = None) -> LinearModel:
+        """Return the plant linearised at rest with this environment's disturbances and the given sensor noises.
+
+        Args:
+            sensor_noise: one a reading.
+            sensors: names of the MJCF's that are read, all by default.
+        """
         return linearise(
             self.model,
             self.init_qpos,
             self.init_qvel,
-            np.zeros(self.model.nu),
+            self.rest,
+            sensors,
             dt=self.dt,
-            noise_input=[self.disturbed],
-            process_noise=[self.process_noise],
+            noise_input=self.disturbed,
+            process_noise=self.process_noise,
             sensor_noise=sensor_noise,
             prior=np.diag(np.square(self.start_std)),
         )
 
     def reset_model(self) -> Array:
         """Draw a start and a new disturbance."""
-        n = len(self.start_std) // 2
-        start = self.np_random.standard_normal(2 * n) * self.start_std
-        self.data.qpos[:], self.data.qvel[:] = self.init_qpos + start[:n], self.init_qvel + start[n:]
+        nv = self.model.nv
+        start = self.np_random.standard_normal(len(self.start_std)) * self.start_std
+        self.data.qpos[:], self.data.qvel[:] = self.init_qpos, self.init_qvel + start[nv : 2 * nv]
+        mujoco.mj_integratePos(self.model, self.data.qpos, start[:nv], 1.0)
+        self.data.ctrl[:] = self.rest
+        self.data.act[:] = self.rest[: self.model.na] + start[2 * nv :]
         mujoco.mj_forward(self.model, self.data)
-        self._stream = self.process_noise.stream(self.np_random, float(self.model.opt.timestep))
-        self._forces = np.zeros(0)
+        h = float(self.model.opt.timestep)
+        self._streams = [noise.stream(self.np_random, h) for noise in self.process_noise]
+        self._forces = self._forces[:0]
         return self._readings()
 
     def _get_reset_info(self) -> dict[str, Any]:
-        return {"state": self._state(), "cost": 0.0, "disturbance": 0.0, "failed": False}
+        return {"state": self._state(), "cost": 0.0, "disturbance": np.zeros(len(self.disturbed)), "failed": False}
 
     def step(self, action: ArrayLike) -> tuple[Array, float, bool, bool, dict[str, Any]]:  # type: ignore[override]
         """Hold ``action`` (N) for one sample; see the class for what comes back.
@@ -136,32 +165,32 @@ class RegulationEnv(MujocoEnv):
             ShapeError: the action has another size.
             ParameterError: the action is not finite.
         """
-        if self._stream is None:
+        if not self._streams:
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
         u = as_action(action, self._box)
-        state = self._state()
-        effort = self.action_weight * float(u @ u)
-        cost = float(state @ (np.asarray(self.weight) * state)) + effort
+        effort = self.action_weight * float(np.sum(np.square(u - self.rest)))
+        cost = self._distance() + effort
         forces = self._draw()
         self.data.ctrl[:] = u
-        for force in forces:
-            self.data.qfrc_applied[self._dof] = force
+        for general, cartesian in zip(forces @ self._general, forces @ self._cartesian, strict=True):
+            self.data.qfrc_applied[:] = general
+            self.data.xfrc_applied[:] = cartesian.reshape(-1, 6)
             mujoco.mj_step(self.model, self.data)
         mujoco.mj_forward(self.model, self.data)
         after = self._state()
         failed = not bool((np.abs(after) < self.bounds).all())
         if failed:
             # A lost plant costs what it has come to, not what it was a sample before.
-            cost = max(cost, float(after @ (np.asarray(self.weight) * after)) + effort)
+            cost = max(cost, self._distance() + effort)
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
-        info = {"state": after, "cost": cost, "disturbance": float(forces.mean()), "failed": failed}
+        info = {"state": after, "cost": cost, "disturbance": forces.mean(axis=0), "failed": failed}
         return self._readings(), -cost, failed, False, info
 
     def _draw(self) -> Array:
-        """Return the forces of the next sample, one a physics step, drawn in blocks."""
+        """Return the forces (frame_skip, q) of the next sample, drawn in blocks."""
         if not len(self._forces):
-            self._forces = self._stream.draw(256 * self.frame_skip)  # type: ignore[union-attr]
+            self._forces = np.stack([stream.draw(256 * self.frame_skip) for stream in self._streams], axis=-1)
         forces, self._forces = self._forces[: self.frame_skip], self._forces[self.frame_skip :]
         return forces
 
@@ -169,7 +198,12 @@ class RegulationEnv(MujocoEnv):
         return np.array(self.data.sensordata)
 
     def _state(self) -> Array:
-        return np.concatenate([self.data.qpos, self.data.qvel])
+        return np.concatenate([self.data.qpos, self.data.qvel, self.data.act])
+
+    def _distance(self) -> float:
+        """Return xᵀWx of the present state."""
+        state = self._state()
+        return float(state @ (np.asarray(self.weight) * state))
 
 
 class CartPoleEnv(RegulationEnv):
@@ -182,7 +216,7 @@ class CartPoleEnv(RegulationEnv):
     metadata = render_metadata(50)
     file = "cartpole.xml"
     frame_skip_ = 4
-    disturbed = "cart"
+    disturbed = ("cart",)
     sensor_std = (0.01, 0.005)
     weight = (1.0, 10.0, 0.0, 0.0)
     start_std = (0.1, 0.05, 0.05, 0.05)
@@ -199,7 +233,7 @@ class MassSpringDamperEnv(RegulationEnv):
     metadata = render_metadata(10)
     file = "mass_spring_damper.xml"
     frame_skip_ = 10
-    disturbed = "mass"
+    disturbed = ("mass",)
     sensor_std = (0.1,)
     weight = (1.0, 0.0)
     start_std = (0.2, 0.2)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, positive
 from pcctrl.errors import ModelError, ParameterError, ShapeError
-from pcctrl.models import Task
+from pcctrl.models import Delayed, LinearModel, Task
 from pcctrl.noise import Bias, Delay, Dropout, Imperfection, Noise
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
             )
         if not np.any(self._before.seconds):
             return task
-        return replace(task, model=replace(task.linear, delay=np.asarray(self._before.seconds, dtype=np.float64)))
+        model, delay = task.model, np.asarray(self._before.seconds, dtype=np.float64)
+        late = replace(model, delay=delay) if isinstance(model, LinearModel) else Delayed(model, delay)
+        return replace(task, model=late)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Reset the environment and draw new noise; see `gymnasium.Env.reset`."""

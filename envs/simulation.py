@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import mujoco
@@ -78,6 +78,7 @@ class SimulatedPlant:
     bound: float | tuple[float, ...] = 1e3
     target: Callable[[Any, Array], Array] | None = None
     purpose: str = ""
+    has_own_noise: ClassVar[bool] = False
 
     @cached_property
     def _task(self) -> Any:

@@ -100,7 +100,7 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         console.print(f"Estimates, numbers and a plot are in {self.out}", markup=False)
 
     def _run(self, name: str, model: LinearModel, log: Log, states: list[str]) -> tuple[Estimate, dict[str, Any]]:
-        filter_ = FILTERS[name](model)
+        filter_: LinearFilter | GeneralisedFilter | FixedLag = FILTERS[name](model)
         if self.lag and isinstance(filter_, LinearFilter):
             filter_ = FixedLag(filter_, self.lag)
         start = time.perf_counter()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import reference
+from pcctrl.controllers.tracking import errors, settle
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
@@ -76,18 +76,8 @@ class SlotineLi:
         if (rates < 0.0).any():
             raise ParameterError(name="rates", expected="numbers of at least 0", received=self.rates)
         low, high = bounds((self.low, self.high), k)
-        checked: dict[str, Any] = {
-            "dt": positive("dt", self.dt),
-            "bandwidth": positive("bandwidth", self.bandwidth),
-            "rest": as_array("rest", self.rest, (2 * nv,)),
-            "rates": rates,
-            "low": low,
-            "high": high,
-            "leak": non_negative("leak", self.leak),
-            "limits": bounds(self.limits, nv),
-        }
-        for key, value in checked.items():
-            object.__setattr__(self, key, value)
+        bandwidth, leak = positive("bandwidth", self.bandwidth), non_negative("leak", self.leak)
+        settle(self, nv, bandwidth=bandwidth, rates=rates, low=low, high=high, leak=leak)
 
     def init(self, batch: tuple[int, ...] = ()) -> Parameters:
         """Return parameters of 0, or the bound nearest to it: the model as it is."""
@@ -106,9 +96,7 @@ class SlotineLi:
             ShapeError: a belief of something else, or a goal of another size.
         """
         nv, w = self.mechanics.degrees, self.bandwidth
-        check_belief(belief, 2 * nv)
-        x, now = belief.state, reference(goal, np.asarray(self.rest), self.dt)
-        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
+        x, now, error, moving = errors(belief, goal, self.rest, self.dt)
         rate, acceleration = now.rate + w * error, now.acceleration + w * moving
         sliding = x[..., nv:] - rate
         # − ω M s is in the acceleration asked for.
@@ -174,20 +162,10 @@ class ModelReferenceAdaptive:
     limits: tuple[ArrayLike, ArrayLike] | None = None
 
     def __post_init__(self) -> None:
-        nv = len(as_array("bias", self.bias, ("nv",)))
-        checked: dict[str, Any] = {
-            "inertia": cost_matrix("inertia", self.inertia, nv, definite=True),
-            "dt": positive("dt", self.dt),
-            "bandwidth": positive("bandwidth", self.bandwidth),
-            "rest": as_array("rest", self.rest, (2 * nv,)),
-            "bias": as_array("bias", self.bias, (nv,)),
-            "rate": non_negative("rate", self.rate),
-            "jump": non_negative("jump", self.jump),
-            "leak": non_negative("leak", self.leak),
-            "limits": bounds(self.limits, nv),
-        }
-        for key, value in checked.items():
-            object.__setattr__(self, key, value)
+        bias = as_array("bias", self.bias, ("nv",))
+        inertia = cost_matrix("inertia", self.inertia, len(bias), definite=True)
+        others = {name: non_negative(name, getattr(self, name)) for name in ("rate", "jump", "leak")}
+        settle(self, len(bias), inertia=inertia, bias=bias, bandwidth=positive("bandwidth", self.bandwidth), **others)
 
     @cached_property
     def _first(self) -> Array:
@@ -216,12 +194,9 @@ class ModelReferenceAdaptive:
             ShapeError: a belief of something else, or a goal of another size.
         """
         w, rest = self.bandwidth, np.asarray(self.rest)
-        nv = len(rest) // 2
-        check_belief(belief, 2 * nv)
-        x, now = belief.state, reference(goal, rest, self.dt)
-        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
+        _, now, error, moving = errors(belief, goal, rest, self.dt)
         signals = np.empty((*error.shape, 6))
-        parts = (1.0, error, moving, now.position - rest[:nv], now.rate, now.acceleration)
+        parts = (1.0, error, moving, now.position - rest[: len(rest) // 2], now.rate, now.acceleration)
         for i, part in enumerate(parts):
             signals[..., i] = part
         drive = (w**2 * error + w * moving)[..., None] * signals

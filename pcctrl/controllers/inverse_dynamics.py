@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
-from pcctrl.controllers.base import ControlInfo, Controller, Goal, bounds, check_belief, limited
+from pcctrl.arrays import Array, non_negative, per_item, positive
+from pcctrl.controllers.base import ControlInfo, Controller, Goal, limited
 from pcctrl.controllers.reflex import ReflexState
-from pcctrl.controllers.tracking import Disturbance, reference
+from pcctrl.controllers.tracking import Disturbance, errors, settle
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -67,16 +67,9 @@ class ComputedTorque:
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        checked: dict[str, Any] = {
-            "dt": positive("dt", self.dt),
-            "bandwidth": per_item("bandwidth", self.bandwidth, nv),
-            "rest": as_array("rest", self.rest, (2 * nv,)),
-            "clamp": non_negative("clamp", self.clamp),
-            "limits": bounds(self.limits, nv),
-        }
-        positive("bandwidth", float(checked["bandwidth"].min()))
-        for key, value in checked.items():
-            object.__setattr__(self, key, value)
+        bandwidth = per_item("bandwidth", self.bandwidth, nv)
+        positive("bandwidth", float(bandwidth.min()))
+        settle(self, nv, bandwidth=bandwidth, clamp=non_negative("clamp", self.clamp))
 
     @cached_property
     def _gains(self) -> tuple[Array, Array, Array]:
@@ -98,12 +91,9 @@ class ComputedTorque:
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        nv = self.mechanics.degrees
-        check_belief(belief, 2 * nv)
         kp, kd, ki = self._gains
-        x, now = belief.state, reference(goal, np.asarray(self.rest), self.dt)
+        x, now, error, moving = errors(belief, goal, self.rest, self.dt)
         M, rest = self.mechanics.terms(x)
-        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
         drawn = now.acceleration + kp * error + kd * moving + ki * state.sum
         forecast = np.zeros(rest.shape)
         if self.disturbance is not None:
@@ -149,10 +139,7 @@ class InverseDynamics:
     limits: tuple[ArrayLike, ArrayLike] | None = None
 
     def __post_init__(self) -> None:
-        nv = self.mechanics.degrees
-        object.__setattr__(self, "dt", positive("dt", self.dt))
-        object.__setattr__(self, "rest", as_array("rest", self.rest, (2 * nv,)))
-        object.__setattr__(self, "limits", bounds(self.limits, nv))
+        settle(self, self.mechanics.degrees)
 
     def init(self, batch: tuple[int, ...] = ()) -> Any:
         """Return the memory of the law."""
@@ -170,11 +157,9 @@ class InverseDynamics:
             ShapeError: a belief that the law cannot read, or a goal of another size.
         """
         n = 2 * self.mechanics.degrees
-        check_belief(belief, n)
-        origin = np.asarray(self.rest)
-        now = reference(goal, origin, self.dt)
-        M, rest = self.mechanics.terms(belief.state)
-        away = belief.state - now.state + origin
+        x, now, *_ = errors(belief, goal, self.rest, self.dt)
+        M, rest = self.mechanics.terms(x)
+        away = x - now.state + np.asarray(self.rest)
         others = belief.mean[..., n:]
         mean = np.concatenate([away, np.broadcast_to(others, (*away.shape[:-1], others.shape[-1]))], axis=-1)
         memory, drawn, info = self.inner.act(state, replace(belief, mean=mean))

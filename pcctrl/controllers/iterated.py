@@ -23,7 +23,7 @@ from pcctrl.controllers.base import limited
 from pcctrl.controllers.box import box_minimum
 from pcctrl.models import GenerativeModel
 
-__all__ = ["Course", "PlanStatus", "Problem", "Solution", "descend", "walk"]
+__all__ = ["Course", "PlanStatus", "Problem", "Solution", "descend", "plan_cost", "walk"]
 
 # A walk must lower the cost by this part of what the subproblem promises.
 _ARMIJO = 1e-4
@@ -59,8 +59,8 @@ class Problem:
         rho: ρ (p, p).
         terminal: S (n, n).
         rest: ū (p,).
-        low: (p,).
-        high: (p,).
+        low: (H, p) least inputs.
+        high: (H, p) greatest ones.
         w: (H, q) process noise that is foreseen, or None.
         d: (p,) input disturbance, or None.
         push: (H, n) moves after each sample that are foreseen, or None.
@@ -133,13 +133,28 @@ def walk(problem: Problem, plan: Course, changes: Array) -> Course:
     states[0] = x = problem.start
     for k, gain in enumerate(plan.gains):
         away = x - plan.states[k] if problem.flat else model.difference(x, plan.states[k])
-        inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low, problem.high)
+        inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low[k], problem.high[k])
         x = model.transition(x, u if d is None else u + d, None if w is None else w[k])
         states[k + 1] = x = x if push is None else model.integrate(x, push[k])
-    away, action = model.difference(states, problem.goals), inputs - problem.rest
-    risk = np.sum((away[:-1] @ problem.weight) * away[:-1]) + np.sum((action @ problem.rho) * action)
-    cost = 0.5 * float(risk + away[-1] @ problem.terminal @ away[-1])
-    return Course(states, inputs, plan.gains, cost if np.isfinite(cost) else np.inf)
+    away = model.difference(states, problem.goals)
+    cost = plan_cost(away, inputs - problem.rest, problem.weight, problem.rho, problem.terminal)
+    return Course(states, inputs, plan.gains, float(cost))
+
+
+def plan_cost(away: Array, action: Array, weight: Array, rho: Array, terminal: Array) -> Array:
+    """Return J (...) of plans, infinite where it is not finite.
+
+    Args:
+        away: (..., H + 1, n) moves from the goals to the states.
+        action: (..., H, p) inputs less ū.
+        weight: Π (n, n).
+        rho: ρ (p, p).
+        terminal: S (..., n, n).
+    """
+    states, last = away[..., :-1, :], away[..., -1:, :]
+    risk = ((states @ weight) * states).sum(axis=(-2, -1)) + ((action @ rho) * action).sum(axis=(-2, -1))
+    cost = 0.5 * (risk + ((last @ terminal) * last).sum(axis=(-2, -1)))
+    return np.where(np.isfinite(cost), cost, np.inf)
 
 
 def _slopes(problem: Problem, states: Array) -> tuple[Array, Array]:

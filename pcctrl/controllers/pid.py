@@ -29,7 +29,7 @@ class PIDState(NamedTuple):
 class PID:
     r"""Proportional-integral-derivative control with a filtered derivative and clamped integration.
 
-    .. math:: u = K_p e + K_i \int e - K_d \dot y_f,\qquad e = \text{goal} - y
+    .. math:: u = \bar u + K_p e + K_i \int e - K_d \dot y_f,\qquad e = \text{goal} - y
 
     The derivative acts on the reading, through a first-order filter of time constant ``tau``; while the output is at a
     limit the integral stands still. Its belief are the readings themselves (`filters.Readings`).
@@ -43,6 +43,8 @@ class PID:
         tau: time constant of the derivative filter in seconds, 0 for none.
         limits: (low, high) of the input, each one number or (p,).
         goal: (m,) readings to hold, zeros by default.
+        rest: (p,) the input at which there is no error, added to all of this: a hovering vehicle's thrust; zeros by
+            default.
 
     Raises:
         ShapeError, ParameterError: a gain, limit or time of the wrong shape or sign.
@@ -55,6 +57,7 @@ class PID:
     tau: float = 0.0
     limits: tuple[ArrayLike, ArrayLike] | None = None
     goal: ArrayLike | None = None
+    rest: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         kp = as_array("kp", self.kp, ("p", "m"))
@@ -68,6 +71,7 @@ class PID:
             "tau": non_negative("tau", self.tau),
             "limits": (low, high),
             "goal": as_array("goal", np.zeros(m) if self.goal is None else self.goal, (m,)),
+            "rest": as_array("rest", np.zeros(p) if self.rest is None else self.rest, (p,)),
         }
         for key, value in checked.items():
             object.__setattr__(self, key, value)
@@ -81,7 +85,7 @@ class PID:
         return bounds(self.limits, len(self._gains[0]))
 
     @cached_property
-    def _rest(self) -> Array:
+    def _held(self) -> Array:
         return np.asarray(self.goal)
 
     def init(self, batch: tuple[int, ...] = ()) -> PIDState:
@@ -113,7 +117,7 @@ class PID:
         Raises:
             ShapeError: the goal is not (..., m).
         """
-        return (self._rest if goal is None else wanted(goal, y.shape[-1])[..., 0, :]) - y
+        return (self._held if goal is None else wanted(goal, y.shape[-1])[..., 0, :]) - y
 
     def act(self, state: PIDState, belief: Belief, goal: Goal = None) -> tuple[PIDState, Array, ControlInfo]:
         """Return the new memory, the input within the limits (..., p), and what it was made of.
@@ -131,7 +135,7 @@ class PID:
         error = self.error(y, goal)
         integral = state.integral + error * self.dt
         derivative = self.derivative(y, state.derivative, state.reading)
-        unlimited = error @ kp.T + integral @ ki.T - derivative @ kd.T
+        unlimited = np.asarray(self.rest) + error @ kp.T + integral @ ki.T - derivative @ kd.T
         u = limited(unlimited, *self._limits)
         saturated = (u != unlimited).any(axis=-1, keepdims=True)
         integral = np.where(saturated, state.integral, integral)

@@ -98,7 +98,8 @@ class ActiveInferencePID:
         """Return an empty memory, with the precisions of the start."""
         p, m = np.shape(self.pid.kp)
         nothing, orders = np.zeros((*batch, m)), np.zeros((*batch, 3, m))
-        return PrecisionState(np.zeros((*batch, p)), None, nothing, nothing, orders, orders)
+        rest = np.broadcast_to(np.asarray(self.pid.rest), (*batch, p))
+        return PrecisionState(rest, None, nothing, nothing, orders, orders)
 
     def act(
         self, state: PrecisionState, belief: Belief, goal: Goal = None

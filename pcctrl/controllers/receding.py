@@ -84,6 +84,8 @@ class RecedingHorizon:
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, like Π; by default the Riccati solution of the linearisation at the last goal, or H Π
             where that cannot be stabilised.
+        reserve: part of the limits, as seen from the input at the start, that the plan leaves unused after its first
+            input: what disturbs it later can then be met.
         order: of the filter's generalised coordinates, whose belief [x; ŵ; d; …] then foretells the disturbances along
             the horizon; None to read x alone. (For a nonlinear model each is averaged over a sample.)
 
@@ -100,12 +102,15 @@ class RecedingHorizon:
     tolerance: float = 1e-6
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
+    reserve: float = 0.0
     order: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("horizon", "iterations", "first_iterations"):
             whole(name, getattr(self, name), 1)
         non_negative("tolerance", self.tolerance)
+        if not 0.0 <= self.reserve < 1.0:
+            raise ParameterError(name="reserve", expected="at least 0 and below 1", received=self.reserve)
         if self.limits is None:
             object.__setattr__(self, "limits", self.model.limits)
         _ = self._weights, self._limits, self._forecast
@@ -127,6 +132,14 @@ class RecedingHorizon:
     @cached_property
     def _limits(self) -> tuple[Array, Array]:
         return bounds(self.limits, len(self.model.start[1]))
+
+    @cached_property
+    def _box(self) -> tuple[Array, Array]:
+        """The limits along the horizon, (H, p) each."""
+        rest, part = self.model.start[1], np.full((self.horizon, 1), 1.0 - self.reserve)
+        part[0] = 1.0
+        low, high = (rest + part * (limit - rest) for limit in self._limits)
+        return low, high
 
     @cached_property
     def _flat(self) -> bool:
@@ -180,15 +193,7 @@ class RecedingHorizon:
         Raises:
             ShapeError: the belief does not have the states that are read, or the goal's size is off.
         """
-        start = self.model.start[0]
-        n = len(start)
-        foresight = self._exogenous(belief)
-        goals = wanted(start if goal is None else goal, n)
-        # Sample by sample to the end of the horizon, the last one held.
-        goals = goals[..., np.minimum(np.arange(self.horizon + 1), goals.shape[-2] - 1), :]
-        batch = np.broadcast_shapes(belief.mean.shape[:-1], goals.shape[:-2], state.goal.shape[:-1])
-        x, e = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (belief.state, foresight))
-        goals = np.broadcast_to(goals, (*batch, *goals.shape[-2:]))
+        x, e, goals, batch = self._asked(belief, goal, state.goal.shape[:-1])
         plans = [np.broadcast_to(a, (*batch, *a.shape[state.goal.ndim - 1 :])) for a in state]
         # What overflows is found in the cost.
         with np.errstate(all="ignore"):
@@ -203,6 +208,25 @@ class RecedingHorizon:
             np.array([len(s.costs) - 1 for s in solutions]).reshape(batch),
         )
         return ahead, _stack([s.course.inputs[0] for s in solutions], batch), info
+
+    def _asked(self, belief: Belief, goal: Goal, batch: tuple[int, ...]) -> tuple[Array, Array, Array, tuple[int, ...]]:
+        """Return x (..., n), what foretells disturbances (..., k), goals (..., H + 1, n) to the end, and the batch."""
+        start, e = self.model.start[0], self._exogenous(belief)
+        goals = wanted(start if goal is None else goal, len(start))
+        # Sample by sample to the end of the horizon, the last one held.
+        goals = goals[..., np.minimum(np.arange(self.horizon + 1), goals.shape[-2] - 1), :]
+        batch = np.broadcast_shapes(belief.mean.shape[:-1], goals.shape[:-2], batch)
+        x, e = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (belief.state, e))
+        return x, e, np.broadcast_to(goals, (*batch, *goals.shape[-2:])), batch
+
+    def _foreseen(self, e: Array) -> dict[str, Array]:
+        """Return what e (..., k) foretells: ``w`` or ``push`` (..., H, ·), ``d`` (..., p), as far as there is any."""
+        if self._forecast is None:
+            return {}
+        k = self._forecast.shape[-1]
+        name = "push" if isinstance(self.model, LinearModel) else "w"
+        ahead = {name: (self._forecast @ e[..., None, :k, None])[..., 0]}
+        return ahead if e.shape[-1] == k else {**ahead, "d": e[..., k:]}
 
     def _exogenous(self, belief: Belief) -> Array:
         """Return the part of the belief (..., k) that foretells disturbances."""
@@ -232,15 +256,10 @@ class RecedingHorizon:
                 # From an unstable state rest leads far away, and the feedback that holds the goal may not.
                 states, inputs = np.broadcast_to(goals[-1], plan.states.shape), np.broadcast_to(rest, plan.inputs.shape)
                 courses.append(Course(states, inputs, np.broadcast_to(-L, plan.gains.shape), np.inf))
-        foreseen: dict[str, Array] = {}
-        if self._forecast is not None:
-            k = self._forecast.shape[-1]
-            linear = isinstance(self.model, LinearModel)
-            foreseen = {"push" if linear else "w": self._forecast @ e[:k]}
-            if len(e) > k:
-                foreseen["d"] = e[k:]
-        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, *self._limits, **foreseen)
-        u = limited(plan.inputs[0], *self._limits)
+        low, high = self._box
+        foreseen = self._foreseen(e)
+        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, low, high, **foreseen)
+        u = limited(plan.inputs[0], low[0], high[0])
         held = courses[0]._replace(inputs=np.concatenate([u[None], plan.inputs[1:]]))
         solution = Solution(held, [np.inf], PlanStatus.DIVERGED, u, np.zeros_like(u))
         if np.isfinite(x).all() and np.isfinite(e).all():

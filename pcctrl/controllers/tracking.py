@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
-from pcctrl.controllers.base import Goal, wanted
+from pcctrl.arrays import Array, as_array, positive
+from pcctrl.controllers.base import Goal, bounds, check_belief, wanted
 from pcctrl.filters import Belief
 
-__all__ = ["Disturbance", "Reference", "reference"]
+__all__ = ["Disturbance", "Errors", "Reference", "errors", "reference", "settle"]
 
 
 class Reference(NamedTuple):
@@ -41,6 +42,50 @@ def reference(goal: Goal, rest: Array, dt: float) -> Reference:
     if states.shape[-2] == 1:
         return Reference(now[..., :nv], now[..., nv:], np.zeros((*now.shape[:-1], nv)))
     return Reference(now[..., :nv], now[..., nv:], (states[..., 1, nv:] - now[..., nv:]) / dt)
+
+
+class Errors(NamedTuple):
+    """How a belief differs from what is wanted now.
+
+    Args:
+        x: state (..., 2 nv) that is believed.
+        now: what is wanted.
+        position: q_d − q, (..., nv).
+        rate: of that.
+    """
+
+    x: Array
+    now: Reference
+    position: Array
+    rate: Array
+
+
+def errors(belief: Belief, goal: Goal, rest: ArrayLike, dt: float) -> Errors:
+    """Return how a belief about joints differs from a goal; see `reference`.
+
+    Raises:
+        ShapeError, ParameterError: a belief of something else, or a goal that is none.
+    """
+    rest = np.asarray(rest)
+    nv = len(rest) // 2
+    check_belief(belief, 2 * nv)
+    x, now = belief.state, reference(goal, rest, dt)
+    return Errors(x, now, now.position - x[..., :nv], now.rate - x[..., nv:])
+
+
+def settle(law: Any, nv: int, **others: Any) -> None:
+    """Put the checked ``dt``, ``rest`` and ``limits`` of a frozen law for nv joints in their place, and others.
+
+    Raises:
+        ShapeError, ParameterError: one that is of the wrong size or sign.
+    """
+    checked = {
+        "dt": positive("dt", law.dt),
+        "rest": as_array("rest", law.rest, (2 * nv,)),
+        "limits": bounds(law.limits, nv),
+    }
+    for key, value in (checked | others).items():
+        object.__setattr__(law, key, value)
 
 
 @dataclass(frozen=True)

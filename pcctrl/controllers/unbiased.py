@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, non_negative, positive
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
+from pcctrl.arrays import Array, non_negative, positive
+from pcctrl.controllers.base import ControlInfo, Goal, limited
 from pcctrl.controllers.inverse_dynamics import Integral
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import reference
+from pcctrl.controllers.tracking import errors, settle
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -57,16 +57,13 @@ class UnbiasedInference:
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        checked: dict[str, Any] = {
-            "inertia": cost_matrix("inertia", self.inertia, nv, definite=True),
-            "dt": positive("dt", self.dt),
-            "bandwidth": positive("bandwidth", self.bandwidth),
-            "rest": as_array("rest", self.rest, (2 * nv,)),
-            "clamp": non_negative("clamp", self.clamp),
-            "limits": bounds(self.limits, nv),
-        }
-        for key, value in checked.items():
-            object.__setattr__(self, key, value)
+        settle(
+            self,
+            nv,
+            inertia=cost_matrix("inertia", self.inertia, nv, definite=True),
+            bandwidth=positive("bandwidth", self.bandwidth),
+            clamp=non_negative("clamp", self.clamp),
+        )
 
     @cached_property
     def precision(self) -> tuple[float, float, float]:
@@ -90,9 +87,7 @@ class UnbiasedInference:
             ShapeError: a belief of something else, or a goal of another size.
         """
         nv, (p0, p1, pi) = self.mechanics.degrees, self.precision
-        check_belief(belief, 2 * nv)
-        x, now = belief.state, reference(goal, np.asarray(self.rest), self.dt)
-        error, moving = now.position - x[..., :nv], now.rate - x[..., nv:]
+        x, _, error, moving = errors(belief, goal, self.rest, self.dt)
         still = np.concatenate([x[..., :nv], np.zeros_like(x[..., nv:])], axis=-1)
         pull = p0 * error + p1 * moving + pi * state.sum
         unlimited = pull @ np.asarray(self.inertia) + self.mechanics.bias(still)

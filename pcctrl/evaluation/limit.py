@@ -60,11 +60,11 @@ def sample_covariance(model: LinearModel, lags: int = 320) -> SampleCovariance:
     """Return the exact second moments of ``model`` over the last ``lags`` samples.
 
     Raises:
-        ModelError: the plant is not stable, or the model is of discrete time or has delays.
+        ModelError: the plant is not stable, or the model is of discrete time or has delays or a noise output.
     """
     slowest = float(np.linalg.eigvals(model.A).real.max(initial=-np.inf))
-    if model.substeps is not None or model.delay is not None or slowest >= 0.0:
-        expected = "a stable plant in continuous time, without delays"
+    if model.substeps is not None or model.delay is not None or model.noise_outputs.any() or slowest >= 0.0:
+        expected = "a stable plant in continuous time, without delays or a noise output"
         raise ModelError(name="model", expected=expected, received=f"a mode with real part {slowest:.3g}")
     R = _state_autocovariance(model, lags, slowest)
     C, dt, m = model.C, model.dt, len(model.C)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array
 from pcctrl.errors import ParameterError
+from pcctrl.evaluation.physics import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ class Episode:
 
     Args:
         dt: sample time in seconds.
-        failed: whether the environment terminated.
+        failed: whether the environment terminated, or its physics broke down (see `physics.broken`).
         state: (T, n) true state when the sample was taken.
         observation: (T, m) what the sensors read; NaN is missing.
         estimate: (T, n) mean of the belief, NaN if the agent makes no estimate of the state.
@@ -114,7 +115,11 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         _record(rows, policy, state, observation, action)
         rows["step_us"].append(elapsed)
         observation, reward, failed, truncated, info = env.step(action)
-        rows["cost"].append(info.get("cost", -float(reward)))
+        cost = info.get("cost", -float(reward))
+        if broken(env, info["state"], cost):
+            # There is no telling what it costs: as much as the worst before it, and not just once.
+            failed, cost = True, max((*rows["cost"], cost if np.isfinite(cost) else 0.0))
+        rows["cost"].append(cost)
         if failed:
             break
         if truncated and len(rows["cost"]) < steps:

@@ -129,7 +129,7 @@ class ARKalmanFilter(LinearFilter):
         F = block_diag(plain.F, *(c.A for c in process), *(c.A for c in sensor))
         F[:n, plain.size : plain.size + w.shape[1]] = G @ w
         Q = block_diag(white, plain.Q[n:, n:], *(c.Q for c in process), *(c.Q for c in sensor))
-        C = np.hstack([plain.C, np.zeros((len(plain.C), w.shape[1])), z])
+        C = np.hstack([plain.C, model.noise_outputs @ w, z])
         pad = np.zeros(w.shape[1] + z.shape[1])
         joint = replace(
             plain,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array, choose, positive, whole
+from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample
-from pcctrl.filters.sigma import Spread, predict_points
+from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
+from pcctrl.filters.sigma import Spread, across_points, predict_points
 from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
@@ -57,10 +57,15 @@ class NonlinearPCFilter(NonlinearFilter):
             out anew: at 1 kHz an arm hardly turns in 5 of them. The mean follows the model itself at every sample.
         redundant: groups of names of sensors that read the same quantity, whose precisions are learned: see `trust`.
         trust_time: seconds over which they are learned.
+        state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
+        straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
+            of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive.
+        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
+            a negative variance or straightness.
+        ShapeError: ``state_noise`` of another size.
         UnknownNameError: another kind of prediction.
     """
 
@@ -74,16 +79,20 @@ class NonlinearPCFilter(NonlinearFilter):
     refresh: int = 1
     redundant: Sequence[Sequence[str]] = ()
     trust_time: float = TRUST_TIME
+    state_noise: Array | float = 0.0
+    straightness: float = 0.0
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
         positive("tolerance", self.tolerance)
+        non_negative("straightness", self.straightness)
         choose("prediction", self.prediction, ("jacobian", "sigma"))
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
         whole("refresh", self.refresh, 1)
         positive("trust_time", self.trust_time)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     def _ahead(
@@ -93,6 +102,11 @@ class NonlinearPCFilter(NonlinearFilter):
             return super()._ahead(joint, mean, P, u, held)
         later, spread = predict_points(joint, mean, P, u, Spread())
         return later, spread + joint.driven(mean, u), None
+
+    def _across(self, belief: Belief, u: Array) -> Array:
+        if self.prediction == "jacobian":
+            return super()._across(belief, u)
+        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:
@@ -114,9 +128,13 @@ class NonlinearPCFilter(NonlinearFilter):
             # δᵀF''δ, and minus the slope of F along δ.
             decrement = (to * to_a).sum(axis=-1) + ((C @ to[..., None])[..., 0] ** 2 / R).sum(axis=-1)
             left = ~(decrement <= self.tolerance**2)
+            promised = error - (C @ to[..., None])[..., 0]
             part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
             a, way = a + part * to_a, way + part * to
             mean = joint.integrate(belief.mean, way)
+            if self.straightness:
+                # Then a step by the same derivatives is no longer than that, and others would hardly differ.
+                left = left & ~(((error - promised) ** 2 / R).sum(axis=-1) <= self.straightness**2)
             # One that no step improves has come as far as it can.
             moving = moving & left & (part[..., 0] > 0.0)
             if iterations == self.iterations or not moving.any():

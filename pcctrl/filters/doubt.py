@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
 
-__all__ = ["PATIENCE", "Doubt", "judge"]
+__all__ = ["PATIENCE", "Doubt", "judge", "weigh"]
 
 # A surprising sensor is doubted for so many samples running, then believed: without this cap a push of the robot is
 # rejected for ever and the loop is lost (DESIGN §2.3).
@@ -68,3 +68,31 @@ def judge(
     if present is not None:
         streak, size = np.where(present, streak, memory.streak), np.where(present, size, memory.size)
     return Doubt(streak, size, believed), doubted
+
+
+def weigh(
+    innovation: Array,
+    spread: Array,
+    R: Array,
+    threshold: float,
+    patience: int,
+    memory: Doubt | None,
+    present: NDArray[np.bool_] | None,
+) -> tuple[Doubt, NDArray[np.bool_], Array]:
+    """Return what to remember and which sensors to doubt, see `judge`, and the variances R (..., m) with those doubted.
+
+    A doubted one's is what explains its innovation: R = max(R, ε² − HP⁻Hᵀ).
+
+    Args:
+        innovation: (..., m).
+        spread: HP⁻Hᵀ, its variance by the prior alone (..., m).
+        R: of the sensors (m,) or (..., m).
+        threshold: of the squared innovation, in variances.
+        patience: samples.
+        memory: from the last sample, None at the first.
+        present: (..., m), or None for all.
+    """
+    doubt, doubted = judge(innovation, spread + R, threshold, patience, memory, present)
+    if doubted.any():
+        R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
+    return doubt, doubted, R

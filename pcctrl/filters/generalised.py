@@ -81,9 +81,11 @@ class GeneralisedFilter:
             positive("s", self.s)
         for name, value in (("order", self.order), ("input_order", self.input_order)):
             whole(name, value)
-        if self.model.substeps is not None or self.model.delay is not None:
-            received = f"{self.model.substeps} steps a sample, delay {self.model.delay}"
-            raise ModelError(name="model", expected="continuous time, without delays", received=received)
+        model = self.model
+        if model.substeps is not None or model.delay is not None or model.noise_outputs.any():
+            received = f"{model.substeps} steps a sample, delay {model.delay}, noise output {model.noise_output}"
+            expected = "continuous time, without delays or a noise output"
+            raise ModelError(name="model", expected=expected, received=received)
         _ = self._flow
 
     @property

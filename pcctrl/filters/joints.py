@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import vectors
+from pcctrl.arrays import frozen, vectors
 from pcctrl.filters.recursive import RecursiveFilter
 
 if TYPE_CHECKING:
@@ -50,8 +51,13 @@ class JointFilter(RecursiveFilter):
         return self.inner.joint
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
-        """Return the prior at the first sample."""
-        return self.inner.init(batch)
+        """Return the prior at the first sample, with the input that holds the operating point."""
+        belief = self.inner.init(batch)
+        return belief if self.mechanics is None else replace(belief, input=self._rest)
+
+    @cached_property
+    def _rest(self) -> Array:
+        return frozen(np.asarray(self.mechanics.bias(self.joint.mean[: self.joint.plant])))  # type: ignore[union-attr]
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
         """Return the belief one sample, or ``dt`` seconds, later under the input ``u`` (..., nv).

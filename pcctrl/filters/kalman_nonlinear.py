@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcctrl.arrays import Array, non_negative, per_item, positive
-from pcctrl.errors import ParameterError
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import NonlinearFilter, Sensed
-from pcctrl.filters.sigma import Spread, deviations, points, predict_points, root
+from pcctrl.filters.nonlinear import NonlinearFilter, Sensed, added
+from pcctrl.filters.sigma import Spread, across_points, deviations, paired, points, predict_points, root
 from pcctrl.free_energy import Correction, correct_points
 from pcctrl.models import generalise
 
@@ -55,10 +54,7 @@ class ExtendedKalmanFilter(NonlinearFilter):
         object.__setattr__(
             self, "sensor_scale", per_item("sensor_scale", self.sensor_scale, len(self.model.sensors or ()))
         )
-        noise = per_item("state_noise", self.state_noise, len(self.model.states or ()))
-        if (noise < 0.0).any():
-            raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
-        object.__setattr__(self, "state_noise", noise)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     @cached_property
@@ -82,10 +78,12 @@ class UnscentedKalmanFilter(NonlinearFilter):
         beta: 2 is best for a Gaussian.
         outlier_threshold: as of `NonlinearPCFilter`.
         outlier_patience: samples.
+        state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order or beta, a width or threshold that is not positive.
+        ParameterError: a negative order, beta or variance, a width or threshold that is not positive.
+        ShapeError: ``state_noise`` of another size.
     """
 
     model: GenerativeModel
@@ -94,12 +92,14 @@ class UnscentedKalmanFilter(NonlinearFilter):
     beta: float = 2.0
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    state_noise: Array | float = 0.0
 
     def __post_init__(self) -> None:
         positive("width", self.width)
         non_negative("beta", self.beta)
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
+        object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
     @property
@@ -117,14 +117,16 @@ class UnscentedKalmanFilter(NonlinearFilter):
         later, spread = predict_points(joint, mean, P, u, self._points)
         return later, spread + joint.driven(mean, u), None
 
+    def _across(self, belief: Belief, u: Array) -> Array:
+        return across_points(self.joint, belief.mean, belief.covariance, u, self._points)
+
     def _sense(self, belief: Belief) -> Sensed:
         joint, mean = self.joint, belief.mean
         L = root(np.broadcast_to(belief.covariance, (*mean.shape, joint.size)))
         images = joint.readout(points(joint, mean, L, self._points), belief.input[..., None, :])
         centre = images[..., 0, :]
         shift, Y = deviations(images[..., 1:, :] - centre[..., None, :], joint.size, self._points)
-        X = np.concatenate([L, -L], axis=-1) / np.sqrt(2.0)
-        return Sensed(X, centre + shift, Y, (Y**2).sum(axis=-1))
+        return Sensed(paired(L), centre + shift, Y, (Y**2).sum(axis=-1))
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
         return correct_points(prior, rows, R)

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, times, vectors
 from pcctrl.errors import ParameterError
-from pcctrl.filters.belief import ABSURD, Belief, Estimate, Info
-from pcctrl.filters.doubt import PATIENCE, Doubt, judge
-from pcctrl.filters.recording import readings, smooth
-from pcctrl.filters.recursive import RecursiveFilter
+from pcctrl.filters.belief import ABSURD, Belief, Info
+from pcctrl.filters.doubt import PATIENCE, Doubt, weigh
+from pcctrl.filters.recording import readings
+from pcctrl.filters.recursive import SmoothingFilter
 from pcctrl.free_energy import Correction, correct
 from pcctrl.linalg import riccati, stationary_covariance
 
@@ -31,7 +31,7 @@ _CONVERGED = 1e-9
 _LOST = 1e12
 
 
-class LinearFilter(RecursiveFilter):
+class LinearFilter(SmoothingFilter):
     """Gaussian filtering on a joint model; a filter is a frozen configuration that says which joint model it believes.
 
     With ``precision="carried"`` the covariance is propagated; with ``"steady"`` it is so until it has converged and
@@ -207,19 +207,14 @@ class LinearFilter(RecursiveFilter):
         info = Info(innovation, present, correction, reset, doubt, doubted, iterations, residual)
         return Belief(mean, covariance, belief.input, belief.plant, doubt), info
 
-    def smooth(self, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
-        r"""Return the fixed-interval smoothed estimate of a recording, :math:`E[x_k \mid y_0 \dots y_{T-1}]`.
+    def _across(self, belief: Belief, u: Array) -> Array:  # noqa: ARG002 (the same under any)
+        return np.asarray(belief.covariance @ self.joint.F.T)
 
-        Innovations, NIS and free energy are the filter's. Source: Rauch, Tung & Striebel 1965.
+    def _way(self, mean: Array, base: Array) -> Array:
+        return mean - base
 
-        Args:
-            y: (..., T, m); NaN is missing.
-            u: (..., T, p), held from sample k to k + 1.
-
-        Raises:
-            ShapeError, ParameterError: as `run`.
-        """
-        return smooth(self, y, u)
+    def _moved(self, mean: Array, way: Array) -> Array:
+        return mean + way
 
     def _correction(
         self, P: Array, innovation: Array, present: NDArray[np.bool_] | None, doubt: Doubt | None
@@ -231,11 +226,8 @@ class LinearFilter(RecursiveFilter):
         if self.outlier_threshold is not None:
             spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
             threshold, patience = self.outlier_threshold, self.outlier_patience
-            doubt, doubted = judge(innovation, spread + R, threshold, patience, doubt, present)
-            if doubted.any():
-                R = np.where(doubted, np.maximum(R, innovation**2 - spread), R)
-                return correct(P, C, R), doubt, doubted
-        if present is None and P is self.steady_prior:
+            doubt, doubted, R = weigh(innovation, spread, R, threshold, patience, doubt, present)
+        if R is self.joint.R and P is self.steady_prior:
             return self.steady, doubt, doubted
         return correct(P, C, R), doubt, doubted
 

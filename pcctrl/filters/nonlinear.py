@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, choose, frozen, vectors
+from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Held, Info
-from pcctrl.filters.doubt import PATIENCE, judge
+from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
-from pcctrl.filters.recursive import RecursiveFilter
-from pcctrl.filters.trust import TRUST_TIME, weigh
+from pcctrl.filters.recursive import SmoothingFilter
+from pcctrl.filters.trust import TRUST_TIME, compare, grouped
 from pcctrl.free_energy import Correction, correct
-from pcctrl.models import generalise
+from pcctrl.models import PastModel, generalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
-__all__ = ["NonlinearFilter", "Sample", "Sensed"]
+__all__ = ["NonlinearFilter", "Sample", "Sensed", "added"]
 
 # A covariance this many times the prior's is no longer arithmetic but overflow.
 _LOST = 1e12
@@ -74,7 +75,19 @@ class Found(NamedTuple):
     energy: Array | None = None
 
 
-class NonlinearFilter(RecursiveFilter):
+def added(model: GenerativeModel, variances: Array | float) -> Array:
+    """Return the variances (n,) a sample that are added to the states of ``model``, given so or as one number.
+
+    Raises:
+        ShapeError, ParameterError: another size, or a negative variance.
+    """
+    noise = per_item("state_noise", variances, len(model.states or ()))
+    if (noise < 0.0).any():
+        raise ParameterError(name="state_noise", expected="variances of at least 0", received=noise)
+    return noise
+
+
+class NonlinearFilter(SmoothingFilter):
     """Gaussian filtering on a generalised model, by its derivatives at the mean; others say how they differ.
 
     The interface is that of `LinearFilter`. Every member of a batch has its own covariance; one that is lost is reset
@@ -84,6 +97,7 @@ class NonlinearFilter(RecursiveFilter):
 
     model: GenerativeModel
     order: int | None
+    state_noise: Array | float
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
     refresh: int = 1
@@ -96,7 +110,7 @@ class NonlinearFilter(RecursiveFilter):
     @cached_property
     def joint(self) -> GeneralisedModel:
         """The generalised model that the filter believes."""
-        return generalise(self.model, self.order)
+        return generalise(self.model, self.order, state_noise=self.state_noise)
 
     @cached_property
     def _resampled(self) -> dict[float, GeneralisedModel]:
@@ -110,14 +124,9 @@ class NonlinearFilter(RecursiveFilter):
     @cached_property
     def _groups(self) -> list[NDArray[np.int64]]:
         """Indices of the sensors of each redundant group."""
-        names = list(self.model.sensors or ())
-        groups = [np.array([names.index(choose("redundant", s, names)) for s in group]) for group in self.redundant]
-        C = self.joint.readout_jacobian(self.joint.mean, self.joint.input)[:, : self.joint.plant]
-        for name, group in zip(self.redundant, groups, strict=True):
-            if len(group) < 2 or not np.allclose(C[group], C[group[0]]):
-                expected = "groups of two or more sensors that read the same of the state"
-                raise ParameterError(name="redundant", expected=expected, received=name)
-        return groups
+        joint = self.joint
+        rows = joint.readout_jacobian(joint.mean, joint.input)[:, : joint.plant]
+        return grouped(self.redundant, self.model.sensors or (), rows)
 
     @cached_property
     def _marginal(self) -> Array:
@@ -196,6 +205,24 @@ class NonlinearFilter(RecursiveFilter):
         covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
         return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 else None
 
+    def _across(self, belief: Belief, u: Array) -> Array:
+        _, F, _ = self.joint.linearised(belief.mean, u)
+        return np.asarray(belief.covariance @ np.swapaxes(F, -1, -2))
+
+    def _way(self, mean: Array, base: Array) -> Array:
+        return self.joint.difference(mean, base)
+
+    def _moved(self, mean: Array, way: Array) -> Array:
+        return self.joint.integrate(mean, way)
+
+    def remembering(self, lag: int) -> Self:
+        """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
+        other = copy.copy(self)
+        for name in ("_prior", "_resampled"):
+            vars(other).pop(name, None)
+        vars(other)["joint"] = PastModel.of(self.joint, lag)
+        return other
+
     def update(self, belief: Belief, y: ArrayLike, sensors: Sequence[str] | None = None) -> tuple[Belief, Info]:
         """Return the posterior after the sample ``y`` (..., m), and what it said. A non-finite entry is missing.
 
@@ -215,20 +242,21 @@ class NonlinearFilter(RecursiveFilter):
     def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
         sensed = self._sense(belief)
         there = np.abs(y) < ABSURD
-        R, doubt, doubted = self.joint.R, belief.doubt, None
+        # Where the noise depends on the state, it is that of the prediction.
+        R, doubt, doubted = self.joint.R_at(belief.mean), belief.doubt, None
         sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
         trust = belief.trust
         if self._groups:
             variance, rate = self._marginal, self.model.dt / self.trust_time
-            trust = weigh(y, innovation, sensed.spread, variance, self._groups, rate, trust, sample.present)
+            trust = compare(y, innovation, sensed.spread, variance, self._groups, rate, trust, sample.present)
             sample = sample._replace(R=sample.R * np.exp(trust.level))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
-            variance, threshold, patience = spread + sample.R, self.outlier_threshold, self.outlier_patience
-            doubt, doubted = judge(innovation, variance, threshold, patience, doubt, sample.present)
-            sample = sample._replace(R=np.where(doubted, np.maximum(sample.R, innovation**2 - spread), sample.R))
+            threshold, patience = self.outlier_threshold, self.outlier_patience
+            doubt, doubted, R = weigh(innovation, spread, sample.R, threshold, patience, doubt, sample.present)
+            sample = sample._replace(R=R)
         correction = self._bayes(sensed.prior, sensed.rows, sample.R)
         found = self._descend(belief, sample, innovation, sensed.rows, correction)
         mean, covariance = found.mean, found.correction.covariance

@@ -210,8 +210,8 @@ def _root(covariance: Array) -> Array:
     return np.asarray(np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)))
 
 
-def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
-    """Return the fixed-interval smoothed estimate of a recording; see `LinearFilter.smooth`."""
+def smooth(filter_: LinearFilter | NonlinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
+    """Return the fixed-interval smoothed estimate of a recording; see `SmoothingFilter.smooth`."""
     joint = filter_.joint
     forward = filter_.run(y, u)
     y, u = check_recording(y, u, len(joint.R), joint.input)
@@ -228,12 +228,13 @@ def smooth(filter_: LinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> E
     mean, std = forward.mean.copy(), forward.std.copy()
     later_mean, later_P = beliefs[-1].mean, beliefs[-1].covariance
     for k in range(T - 2, -1, -1):
-        P, prior = beliefs[k].covariance, priors[k + 1]
+        belief, prior = beliefs[k], priors[k + 1]
         # P F' (P⁻)⁻¹; a chain's prior may be nearly singular, so by least squares.
-        gain = np.linalg.pinv(prior.covariance, hermitian=True) @ joint.F @ P
-        gain = gain.swapaxes(-1, -2)
-        later_mean = beliefs[k].mean + (gain @ (later_mean - prior.mean)[..., None])[..., 0]
-        later_P = P + gain @ (later_P - prior.covariance) @ gain.swapaxes(-1, -2)
+        across = filter_._across(belief, u[..., k, :])
+        gain = (np.linalg.pinv(prior.covariance, hermitian=True) @ across.swapaxes(-1, -2)).swapaxes(-1, -2)
+        way = filter_._way(later_mean, prior.mean)
+        later_mean = filter_._moved(belief.mean, (gain @ way[..., None])[..., 0])
+        later_P = belief.covariance + gain @ (later_P - prior.covariance) @ gain.swapaxes(-1, -2)
         mean[..., k, :] = later_mean[..., :n]
         std[..., k, :] = np.sqrt(np.maximum(np.diagonal(later_P, axis1=-2, axis2=-1)[..., :n], 0.0))
     return replace(forward, mean=mean, std=std)

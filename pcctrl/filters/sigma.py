@@ -19,7 +19,7 @@ import numpy as np
 from pcctrl.arrays import Array
 from pcctrl.models import GeneralisedModel
 
-__all__ = ["Spread", "deviations", "predict_points", "root"]
+__all__ = ["Spread", "across_points", "deviations", "paired", "points", "predict_points", "root"]
 
 
 class Spread(NamedTuple):
@@ -61,11 +61,28 @@ def deviations(moves: Array, size: int, spread: Spread) -> tuple[Array, Array]:
     return shift, np.swapaxes(np.sqrt(weight) * (moves - t * shift[..., None, :]), -1, -2)
 
 
-def predict_points(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> tuple[Array, Array]:
-    """Return mean and covariance one sample later, without what drives it: all points in one batch."""
-    P = np.broadcast_to(P, (*mean.shape, mean.shape[-1]))
-    images = joint.ahead(points(joint, mean, root(P), spread), u[..., None, :])
+def _sent(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> tuple[Array, Array, Array]:
+    """Return the root L of P, the mean one sample later, and the weighted deviations from it, all in one batch."""
+    L = root(np.broadcast_to(P, (*mean.shape, mean.shape[-1])))
+    images = joint.ahead(points(joint, mean, L, spread), u[..., None, :])
     centre = images[..., 0, :]
     rest = images[..., 1:, :]
     shift, X = deviations(joint.difference(rest, np.broadcast_to(centre[..., None, :], rest.shape)), joint.size, spread)
-    return joint.integrate(centre, shift), X @ np.swapaxes(X, -1, -2)
+    return L, joint.integrate(centre, shift), X
+
+
+def predict_points(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> tuple[Array, Array]:
+    """Return mean and covariance one sample later, without what drives it."""
+    _, later, X = _sent(joint, mean, P, u, spread)
+    return later, X @ np.swapaxes(X, -1, -2)
+
+
+def across_points(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> Array:
+    """Return the covariance (..., N, N) of a state with what it will be one sample later."""
+    L, _, X = _sent(joint, mean, P, u, spread)
+    return paired(L) @ np.swapaxes(X, -1, -2)
+
+
+def paired(L: Array) -> Array:
+    """Return the weighted deviations (..., N, 2N) of the sigma points themselves, in the order of `points`."""
+    return np.asarray(np.concatenate([L, -L], axis=-1) / np.sqrt(2.0))

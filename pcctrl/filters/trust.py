@@ -22,9 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, choose
+from pcctrl.errors import ParameterError
 
-__all__ = ["TRUST_TIME", "Trust", "weigh"]
+__all__ = ["TRUST_TIME", "Trust", "compare", "grouped"]
 
 # Seconds over which contradictions are averaged.
 TRUST_TIME = 0.02
@@ -61,7 +62,28 @@ class Trust(NamedTuple):
         return np.asarray((self.contrast > _CONTRADICTION) & (self.level == 0.0))
 
 
-def weigh(
+def grouped(redundant: Sequence[Sequence[str]], names: Sequence[str], rows: Array) -> list[NDArray[np.int64]]:
+    """Return the indices of the sensors of each group.
+
+    Args:
+        redundant: names of those that read the same.
+        names: of all m sensors.
+        rows: how they depend on the state of the plant (m, n).
+
+    Raises:
+        UnknownNameError: no sensor has that name.
+        ParameterError: a group of one, or of sensors that do not read the same.
+    """
+    known = list(names)
+    groups = [np.array([known.index(choose("redundant", s, known)) for s in group]) for group in redundant]
+    for group, given in zip(groups, redundant, strict=True):
+        if len(group) < 2 or not np.allclose(rows[group], rows[group[0]]):
+            expected = "groups of two or more sensors that read the same of the state"
+            raise ParameterError(name="redundant", expected=expected, received=given)
+    return groups
+
+
+def compare(
     y: Array,
     innovation: Array,
     spread: Array,

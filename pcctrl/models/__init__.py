@@ -1,6 +1,7 @@
 """Generative models: how states evolve and sensors read them, and with what noise."""
 
 from pcctrl.models.adaptive import AdaptiveModel
+from pcctrl.models.delayed import Delayed
 from pcctrl.models.generalise import generalise
 from pcctrl.models.generalised import GeneralisedModel
 from pcctrl.models.joint import JointModel, delayed
@@ -10,11 +11,13 @@ from pcctrl.models.mujoco import Mismatch, MujocoMechanics, MujocoModel, MujocoP
 from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.parametric import Forces, Parameter
 from pcctrl.models.protocol import GenerativeModel, Jacobians, Mechanics
+from pcctrl.models.remembered import PastModel
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
 
 __all__ = [
     "AdaptiveModel",
+    "Delayed",
     "Forces",
     "GeneralisedModel",
     "GenerativeModel",
@@ -30,6 +33,7 @@ __all__ = [
     "MujocoParameters",
     "NonlinearModel",
     "Parameter",
+    "PastModel",
     "Task",
     "delayed",
     "free_joints",

@@ -12,7 +12,20 @@ from pcctrl.arrays import Array, as_array, per_item
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise
 
-__all__ = ["as_limits", "as_noises", "as_rates", "check_matrices", "takes_batches", "together"]
+__all__ = [
+    "as_delays",
+    "as_limits",
+    "as_noises",
+    "as_rates",
+    "check_matrices",
+    "in_rows",
+    "matrices_of",
+    "takes_batches",
+    "together",
+]
+
+# Longer delays, in samples, are a unit mixed up: each sample is a state.
+_LONGEST = 200.0
 
 
 def as_noises(name: str, noises: Noise | Sequence[Noise], count: int, *, sensor: bool) -> tuple[Noise, ...]:
@@ -54,6 +67,23 @@ def as_rates(name: str, value: ArrayLike | None, count: int) -> Array | None:
     if not (rates > 0.0).all():
         raise ParameterError(name=name, expected="positive rates", received=rates)
     return np.asarray(rates)
+
+
+def as_delays(name: str, delay: ArrayLike | None, dt: float, count: int) -> Array | None:
+    """Return seconds (count,) by which sensors are late, from one number for all or one each; None for none.
+
+    Raises:
+        ShapeError: of another size.
+        ParameterError: not whole samples of ``dt``, negative, or absurdly long.
+    """
+    if delay is None or not np.any(delay):
+        return None
+    delays = per_item(name, delay, count)
+    lags = delays / dt
+    if (lags < 0.0).any() or (lags > _LONGEST).any() or (np.abs(lags - np.rint(lags)) > 0.01).any():
+        expected = f"whole samples of {dt:g} s, from 0 to {_LONGEST:g}"
+        raise ParameterError(name=name, expected=expected, received=delay)
+    return delays
 
 
 def as_limits(name: str, limits: Any, size: int) -> tuple[Array, Array]:
@@ -104,6 +134,21 @@ def takes_batches(function: Callable[..., ArrayLike], size: int, *arguments: Arr
     return together.shape == rows.shape and np.allclose(together, rows, rtol=1e-9, atol=0.0, equal_nan=True)
 
 
+def matrices_of(
+    function: Callable[..., Sequence[ArrayLike]], shapes: Sequence[tuple[int, int]], batched: bool, *arguments: Array
+) -> list[Array]:
+    """Return the matrices (..., rows, columns) that a function returns of a batch, at once if it takes one."""
+    batch = arguments[0].shape[:-1]
+    with np.errstate(all="ignore"):
+        if batched or not batch:
+            return [np.asarray(J, dtype=np.float64) for J in function(*arguments)]
+        every = [np.empty((*batch, *shape)) for shape in shapes]
+        for index in np.ndindex(batch):
+            for all_of_them, one in zip(every, function(*(a[index] for a in arguments)), strict=True):
+                all_of_them[index] = one
+        return every
+
+
 def check_matrices(name: str, matrices: Sequence[ArrayLike], height: int, widths: tuple[int, ...]) -> None:
     """Check that there is one matrix (height, width) for each width.
 
@@ -114,3 +159,13 @@ def check_matrices(name: str, matrices: Sequence[ArrayLike], height: int, widths
         raise ShapeError(name=name, expected=f"{len(widths)} matrices", received=type(matrices).__name__)
     for i, (matrix, width) in enumerate(zip(matrices, widths, strict=True)):
         as_array(f"{name}[{i}]", matrix, (height, width))
+
+
+def in_rows(function: Callable[..., Sequence[ArrayLike]]) -> Callable[..., Array]:
+    """Return a function whose answer is that of ``function``, each matrix in a row and all side by side."""
+
+    def call(*arguments: Array) -> Array:
+        matrices = [np.asarray(J, dtype=np.float64) for J in function(*arguments)]
+        return np.concatenate([J.reshape(*J.shape[:-2], -1) for J in matrices], axis=-1)
+
+    return call

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pcctrl.models.nonlinear import NonlinearModel
     from pcctrl.models.protocol import GenerativeModel
 
-__all__ = ["differentiate", "differentiate_rates", "differentiate_readout", "differentiate_transition"]
+__all__ = ["chain_rule", "differentiate", "differentiate_rates", "differentiate_readout", "differentiate_transition"]
 
 # The cube root of the rounding, which balances it with the curvature; relative to values above 1.
 _STEP = 6e-6
@@ -45,6 +45,30 @@ def differentiate_rates(model: NonlinearModel, x: Array, u: Array, w: Array) -> 
     """Return the derivatives (..., n, n), (..., n, p) and (..., n, q) of f at x, u and w of one batch."""
     points, steps = _perturbed(model, x, u, w)
     return _split(model.derivative(*points), steps, x, u)
+
+
+def chain_rule(model: NonlinearModel, x: Array, u: Array, w: Array) -> Array:
+    """Return [F, B, G] (..., n, n + p + q) of a sample by the chain rule from the model's own derivatives of f."""
+    n, p, q = (a.shape[-1] for a in (x, u, w))
+    h = model.dt / model.substeps
+    total = np.broadcast_to(np.eye(n, n + p + q), (*x.shape[:-1], n, n + p + q))
+
+    def slope(x: Array, moved: Array) -> tuple[Array, Array]:
+        A, B, G = model.derivative_jacobians(x, u, w)
+        return model.derivative(x, u, w), A @ moved + np.concatenate([np.zeros_like(A), B, G], axis=-1)
+
+    with np.errstate(all="ignore"):
+        for _ in range(model.substeps):
+            k1, K1 = slope(x, total)
+            if model.time == "discrete":
+                x, total = k1, K1
+                continue
+            k2, K2 = slope(x + 0.5 * h * k1, total + 0.5 * h * K1)
+            k3, K3 = slope(x + 0.5 * h * k2, total + 0.5 * h * K2)
+            k4, K4 = slope(x + h * k3, total + h * K3)
+            x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
+            total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
+    return np.asarray(total)
 
 
 def _perturbed(model: GenerativeModel, x: Array, u: Array, w: Array) -> tuple[tuple[Array, Array, Array], Array]:

@@ -12,11 +12,13 @@ from pcctrl.arrays import Array, times
 from pcctrl.errors import ParameterError
 from pcctrl.linalg import accumulate
 from pcctrl.models.checks import together
+from pcctrl.models.delayed import Delayed
 from pcctrl.models.generalised import GeneralisedModel, sampled
 from pcctrl.models.joint import JointModel
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.protocol import GenerativeModel
+from pcctrl.models.remembered import LateModel, shown
 
 __all__ = ["generalise"]
 
@@ -36,6 +38,7 @@ def generalise(
       the mean is of fourth order in the step and F is its exact derivative. Q is exact for the derivatives of f at the
       middle of each step, that is, of second order in the step for a nonlinear f.
     - A `LinearModel`: its own `joint`, exact.
+    - A `Delayed` model: that of the model without delays, and what late sensors have yet to show.
 
     Args:
         model: plant and noise.
@@ -47,6 +50,9 @@ def generalise(
     Raises:
         ParameterError: a negative order, a scale that is not positive.
     """
+    if isinstance(model, Delayed):
+        inner = generalise(model.model, order, process_scale, sensor_scale, state_noise)
+        return LateModel(model, order, process_scale, sensor_scale, state_noise, inner=inner)
     if isinstance(model, LinearModel):
         return _Matrices(model, order, process_scale, sensor_scale, state_noise)
     if isinstance(model, NonlinearModel) and model.time == "continuous":
@@ -89,12 +95,11 @@ class _Unrolled(GeneralisedModel):
         Q = np.broadcast_to(Q, F.shape).copy()
         A = np.broadcast_to(np.eye(K), (*batch, K, K)).copy()
         A[..., n : n + self.process, n : n + self.process] = E
-        for j in range(self.stepper[1]):
+        for k in range(self.stepper[1]):
             x, A[..., :n, :], step = self._differentiate(x, w, u)
             w = w @ E.T
-            # The first step finds the identity, and nothing that has driven yet.
-            F[..., :K, :K] = A @ F[..., :K, :K] if j else A
-            Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step if j else step
+            F[..., :K, :K] = A @ F[..., :K, :K] if k else A
+            Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step if k else step
         return _row(x, w, d, z @ Z.T), F, self.noisier(Q)
 
     @abc.abstractmethod
@@ -220,13 +225,7 @@ class _Matrices(GeneralisedModel):
     def prior(self, plant: Array | None = None) -> Array:
         prior, lags = super().prior(plant), self.joint.lags
         if plant is not None and any(lags):
-            # A delayed sensor shows, until its first reading arrives, what it would have shown at the start.
-            shown = np.zeros((sum(lags), self.size))
-            shown[:, : self.plant] = np.repeat(self.model.C, lags, axis=0)
-            lines = slice(self.size - sum(lags), self.size)
-            prior[lines] = shown @ prior
-            prior[:, lines] = prior[lines].T
-            prior[lines, lines] = shown @ prior @ shown.T
+            return shown(prior, np.asarray(self.model.C), lags)
         return prior
 
     @property

@@ -116,23 +116,31 @@ class GeneralisedModel(abc.ABC):
         """White variance (m,) of each sensor per sample."""
         return frozen(np.array([z.sensor_floor for z in self.sensor_noise]) * self.sensor_scale)
 
+    def R_at(self, mean: Array) -> Array:  # noqa: N802
+        """Return R as it is at the state ``mean`` (..., N): (..., m), or (m,) if it is the same everywhere.
+
+        A factor that is not positive gives NaN.
+        """
+        factors = self.model.sensor_factors(mean[..., : self.plant])
+        return self.R if factors is None else self.R * np.where(factors > 0.0, factors, np.nan)
+
     def noisier(self, Q: Array) -> Array:
         """Return Q (..., N, N) with the added state noise, in place."""
         states = range(self.plant)
         Q[..., states, states] += self.state_noise * (1.0 if self.over is None else self.over / self.model.dt)
         return Q
 
-    @property
+    @cached_property
     def plant(self) -> int:
         """Number n of physical states, which come first."""
         return len(self.model.states or ())
 
-    @property
+    @cached_property
     def process(self) -> int:
         """Number of states of the chains ŵ, which come next."""
         return len(self.process_chains.A)
 
-    @property
+    @cached_property
     def disturbances(self) -> int:
         """Number of random walks d, which come then; the sensors' chains ẑ are last."""
         return len(self.rates)
@@ -142,7 +150,7 @@ class GeneralisedModel(abc.ABC):
         """Number of joint states N."""
         return self.plant + self.process + self.disturbances + len(self.sensor_chains.A)
 
-    @property
+    @cached_property
     def exogenous(self) -> slice:
         """Where ŵ and d stand: the part of the belief that is a forecast of what will push the plant."""
         return slice(self.plant, self.plant + self.process + self.disturbances)
@@ -178,10 +186,12 @@ class GeneralisedModel(abc.ABC):
     def readout_jacobian(self, mean: Array, u: Array) -> Array:
         """Return the derivative C (..., m, N) of `readout`."""
         x, w, d, _ = self.parts(mean)
-        C, D, E = self.model.readout_jacobians(x, self.pushed(u, d), w @ self.process_chains.H.T)
-        H = self.sensor_chains.H
-        H = np.broadcast_to(H, (*C.shape[:-2], *H.shape))
-        return np.concatenate([C, E @ self.process_chains.H, D[..., : self.disturbances], H], axis=-1)
+        parts = self.model.readout_jacobians(x, self.pushed(u, d), w @ self.process_chains.H.T)
+        C = np.empty((*parts[0].shape[:-1], self.size))
+        slots = self.parts(C)
+        slots[0][...], slots[1][...] = parts[0], parts[2] @ self.process_chains.H
+        slots[2][...], slots[3][...] = parts[1][..., : self.disturbances], self.sensor_chains.H
+        return C
 
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance (N, N) before any data, given that of the plant (n, n) if it is known.
@@ -198,7 +208,7 @@ class GeneralisedModel(abc.ABC):
             return stationary_covariance(F, Q)
         C = self.readout_jacobian(mean, u)
         try:
-            steady = riccati(F.T, C.T, Q, np.diag(self.R), name="model without a prior", estimation=True)
+            steady = riccati(F.T, C.T, Q, np.diag(self.R_at(mean)), name="model without a prior", estimation=True)
         except (ModelError, np.linalg.LinAlgError):
             if plant is None:
                 raise
@@ -212,12 +222,9 @@ class GeneralisedModel(abc.ABC):
 
     def parts(self, mean: Array) -> tuple[Array, Array, Array, Array]:
         """Return x, ŵ, d and ẑ of μ (..., N)."""
-        a, b, c = self._ends
-        return mean[..., :a], mean[..., a:b], mean[..., b:c], mean[..., c:]
-
-    @cached_property
-    def _ends(self) -> tuple[int, int, int]:
-        return self.plant, self.plant + self.process, self.plant + self.process + self.disturbances
+        n, both = self.plant, self.exogenous
+        w = n + self.process
+        return mean[..., :n], mean[..., n:w], mean[..., w : both.stop], mean[..., both.stop :]
 
     def pushed(self, u: Array, d: Array) -> Array:
         """Return the input u (..., p) with the disturbance d (..., p) that adds to it, if there is one."""

@@ -142,7 +142,8 @@ def build_joint(model: LinearModel, order: int) -> JointModel:
     n, p = model.B.shape
     process = [w.chain(order) for w in model.process_noise]
     sensor = [z.chain(order) for z in model.sensor_noise]
-    readout = model.noise_input @ block_rows(*(c.H for c in process))
+    chains = block_rows(*(c.H for c in process))
+    readout = model.noise_input @ chains
     rates = np.zeros(0) if model.disturbance is None else np.asarray(model.disturbance)
     # A random walk is a chain of its own: no drift, driven at its rate, and it enters as the inputs do.
     walks, walk_input = len(rates), model.B if len(rates) else np.zeros((n, 0))
@@ -165,9 +166,12 @@ def build_joint(model: LinearModel, order: int) -> JointModel:
         Q[:n, :n] = white @ white.T / h
         F, B, Q = compose(A, B, Q, model.substeps)
 
-    C = np.hstack([model.C, np.zeros((len(model.C), q + walks)), block_rows(*(c.H for c in sensor))])
-    state, u, y = model.operating_point  # type: ignore[misc]
+    felt = model.noise_outputs @ chains
     D = np.asarray(model.D)
+    # What adds to an input is read with it.
+    read = [felt, D[:, :walks], block_rows(*(c.H for c in sensor))]
+    C = np.hstack([model.C, *read])
+    state, u, y = model.operating_point  # type: ignore[misc]
     mean = np.concatenate([state, np.zeros(size - n)])
     lags = (0,) * len(model.C) if model.delay is None else np.rint(np.asarray(model.delay) / model.dt).astype(int)
     undelayed = JointModel(

@@ -10,30 +10,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_covariance, as_names, per_item, positive, whole
+from pcctrl.arrays import Array, as_array, as_covariance, as_names, positive, whole
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import compose, discretise
-from pcctrl.models.checks import as_noises, as_rates
+from pcctrl.models.checks import as_delays, as_noises, as_rates
 from pcctrl.models.joint import JointModel, build_joint
 from pcctrl.models.protocol import Flat, Jacobians
 from pcctrl.models.report import ModelReport, report
 from pcctrl.models.storage import read_model, write_model
-from pcctrl.noise import Noise
+from pcctrl.noise import Noise, White
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LinearModel"]
 
-# Longer delays, in samples, are a unit mixed up: each sample is a state.
-_LONGEST = 200.0
-
 
 @dataclass(frozen=True, eq=False)
 class LinearModel(Flat):
     r"""A plant with coloured disturbances and coloured sensors, in continuous time.
 
-    .. math:: \dot x = A x + B (u + d) + G w,\qquad y = C x + D u + z
+    .. math:: \dot x = A x + B (u + d) + G w,\qquad y = C x + D u + E w + z
 
     with u held over each sample; every w has its own noise object, every z too (and a white floor). About an operating
     point x, u and y stand for their deviations from it. With a D, a sensor reads the input that is still held when the
@@ -46,6 +43,8 @@ class LinearModel(Flat):
         D: (m, p), zero by default.
         dt: sample time in seconds.
         noise_input: G (n, q).
+        noise_output: E (m, q), what accelerometers and force sensors feel of a disturbance; none by default. Its column
+            of a white one is zero: that has no value at a moment.
         process_noise: q noises, one a column of G; white ones by density.
         sensor_noise: m noises, one a row of C; white ones by std.
         disturbance: rate of the random walk d of each input disturbance, in its unit per √s, one number or (p,); None
@@ -72,6 +71,7 @@ class LinearModel(Flat):
     D: Array | None = None
     dt: float = field(kw_only=True)
     noise_input: Array = field(kw_only=True)
+    noise_output: Array | None = field(default=None, kw_only=True)
     process_noise: Sequence[Noise] = field(kw_only=True)
     sensor_noise: Sequence[Noise] = field(kw_only=True)
     disturbance: Array | float | None = field(default=None, kw_only=True)
@@ -93,6 +93,7 @@ class LinearModel(Flat):
         C = as_array("C", self.C, ("m", n))
         m, p = len(C), B.shape[1]
         G = as_array("noise_input", self.noise_input, (n, "q"))
+        q = G.shape[1]
         at: Any = (np.zeros(n), np.zeros(p), np.zeros(m)) if self.operating_point is None else self.operating_point
         if not isinstance(at, tuple | list) or len(at) != 3:
             expected = "three arrays (state, input, sensor)"
@@ -104,10 +105,11 @@ class LinearModel(Flat):
             "D": as_array("D", np.zeros((m, p)) if self.D is None else self.D, (m, p)),
             "dt": positive("dt", self.dt),
             "noise_input": G,
-            "process_noise": as_noises("process_noise", self.process_noise, G.shape[1], sensor=False),
+            "noise_output": None if self.noise_output is None else as_array("noise_output", self.noise_output, (m, q)),
+            "process_noise": as_noises("process_noise", self.process_noise, q, sensor=False),
             "sensor_noise": as_noises("sensor_noise", self.sensor_noise, m, sensor=True),
             "disturbance": as_rates("disturbance", self.disturbance, p),
-            "delay": self._delays(m),
+            "delay": as_delays("delay", self.delay, self.dt, m),
             "prior": None if self.prior is None else as_covariance("prior", self.prior, n),
             "operating_point": tuple(
                 as_array(f"operating_point[{i}]", value, (size,))
@@ -120,6 +122,9 @@ class LinearModel(Flat):
         }
         for key, value in checked.items():
             object.__setattr__(self, key, value)
+        white = [w.density > 0.0 for w in self.process_noise]
+        if np.any(self.noise_outputs[:, white]):
+            raise ParameterError(name="noise_output", expected="0 of white disturbances", received=self.noise_output)
 
     @classmethod
     def from_discrete(
@@ -189,12 +194,23 @@ class LinearModel(Flat):
 
     @cached_property
     def white(self) -> LinearModel:
-        """The model with each noise replaced by white noise of the same marginal variance."""
+        """The model with each noise replaced by white noise of the same marginal variance.
+
+        What sensors feel of the disturbances counts as noise of theirs.
+        """
+        felt = self.noise_outputs**2 @ [w.variance for w in self.process_noise]
+        floors = [z.variance + z.sensor_floor for z in self.sensor_noise]
         return replace(
             self,
             process_noise=[w.whitened(self.dt, sensor=False) for w in self.process_noise],
-            sensor_noise=[z.whitened(self.dt, sensor=True) for z in self.sensor_noise],
+            sensor_noise=[White(std=float(np.sqrt(v))) for v in floors + felt],
+            noise_output=None,
         )
+
+    @property
+    def noise_outputs(self) -> Array:
+        """E (m, q), of zeros where there is none."""
+        return np.zeros((len(self.C), self.noise_input.shape[1])) if self.noise_output is None else self.noise_output
 
     @cached_property
     def rates(self) -> tuple[Array, Array, Array]:
@@ -218,16 +234,17 @@ class LinearModel(Flat):
         ahead = state + (np.asarray(x) - state) @ F.T + (np.asarray(u) - rest) @ B.T
         return ahead if w is None else ahead + np.asarray(w) @ G.T
 
-    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:  # noqa: ARG002
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
         """Return what the sensors (..., m) read of a state x (..., n) under u (..., p), without noise or delay.
 
         Args:
             x: state.
             u: the input still held when the sample is taken; the operating one by default.
-            w: without meaning here: process noise reaches no sensor but through the state.
+            w: process noise then (..., q), none by default.
         """
         state, rest, reading = self.start
         y = reading + (np.asarray(x) - state) @ np.asarray(self.C).T
+        y = y if w is None else y + np.asarray(w) @ self.noise_outputs.T
         return y if u is None else y + (np.asarray(u) - rest) @ np.asarray(self.D).T
 
     def jacobians(
@@ -265,15 +282,4 @@ class LinearModel(Flat):
             F, held, _ = discretise(self.A, inputs, np.zeros((n, n)), self.dt)
         else:
             F, held, _ = compose(self.A, inputs, np.zeros((n, n)), self.substeps)
-        E = np.zeros((len(self.C), self.noise_input.shape[1]))
-        return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D), E)
-
-    def _delays(self, m: int) -> Array | None:
-        if self.delay is None or not np.any(self.delay):
-            return None
-        delays = per_item("delay", self.delay, m)
-        lags = delays / self.dt
-        if (lags < 0.0).any() or (lags > _LONGEST).any() or (np.abs(lags - np.rint(lags)) > 0.01).any():
-            expected = f"whole samples of {self.dt:g} s, from 0 to {_LONGEST:g}"
-            raise ParameterError(name="delay", expected=expected, received=self.delay)
-        return delays
+        return Jacobians(F, held[:, :p], held[:, p:], self.C, np.asarray(self.D), self.noise_outputs)

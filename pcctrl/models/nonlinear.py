@@ -12,9 +12,24 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_covariance, as_names, choose, positive, vectors, whole
 from pcctrl.errors import ParameterError, ShapeError
-from pcctrl.models.checks import as_limits, as_noises, as_rates, check_matrices, takes_batches, together
-from pcctrl.models.differences import differentiate_rates, differentiate_readout, differentiate_transition
+from pcctrl.models.checks import (
+    as_limits,
+    as_noises,
+    as_rates,
+    check_matrices,
+    in_rows,
+    matrices_of,
+    takes_batches,
+    together,
+)
+from pcctrl.models.differences import (
+    chain_rule,
+    differentiate_rates,
+    differentiate_readout,
+    differentiate_transition,
+)
 from pcctrl.models.protocol import Flat, Jacobians
+from pcctrl.models.symbolic import Derivatives, derivatives
 from pcctrl.noise import Noise
 
 __all__ = ["NonlinearModel"]
@@ -43,9 +58,12 @@ class NonlinearModel(Flat):
         sensor_noise: the m noises; white ones by std.
         time: ``"continuous"`` or ``"discrete"``.
         substeps: steps in ``dt``: of the integrator, or of a discrete f.
-        f_jacobians: function of x, u, w (vectors) that returns the derivatives (n, n), (n, p), (n, q) of f; by default
-            the sample is differentiated by central differences.
+        f_jacobians: function of x, u, w that returns the derivatives (n, n), (n, p), (n, q) of f, perhaps of batches;
+            or ``"casadi"`` to derive it, see `pcctrl.models.symbolic` (the extra ``codegen``); by default the sample is
+            differentiated by central differences.
         g_jacobians: function of x, u that returns the derivatives (m, n), (m, p) of g; likewise.
+        sensor_scale: function of x (n,) that returns positive factors (m,) on the sensors' white variances there, where
+            they depend on the state: a sensor may see worse from afar.
         disturbance: rate of the random walk that adds to each input, in its unit per √s, one number or (p,), or None.
         limits: least and greatest input, one number or (p,) each; none by default.
         prior: covariance (n, n) of the state before the first sample, or None.
@@ -57,7 +75,8 @@ class NonlinearModel(Flat):
         ShapeError: a function returns, or an argument has, another size.
         ParameterError: f or g is not a function, or not finite at the operating point; a non-positive dt; limits
             that are none; a noise of the wrong kind.
-        UnknownNameError: another ``time``.
+        UnknownNameError: another ``time``, or other Jacobians than those of CasADi.
+        ModelError: CasADi is not there, or f or g is not for it.
     """
 
     f: Dynamics
@@ -68,8 +87,9 @@ class NonlinearModel(Flat):
     sensor_noise: Sequence[Noise] = field(kw_only=True)
     time: Literal["continuous", "discrete"] = field(default="continuous", kw_only=True)
     substeps: int = field(default=1, kw_only=True)
-    f_jacobians: Callable[[Array, Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
-    g_jacobians: Callable[[Array, Array], Sequence[ArrayLike]] | None = field(default=None, kw_only=True)
+    f_jacobians: Derivatives | Literal["casadi"] | None = field(default=None, kw_only=True)
+    g_jacobians: Derivatives | Literal["casadi"] | None = field(default=None, kw_only=True)
+    sensor_scale: Callable[[Array], ArrayLike] | None = field(default=None, kw_only=True)
     disturbance: Array | float | None = field(default=None, kw_only=True)
     limits: tuple[Any, Any] = field(default=(-np.inf, np.inf), kw_only=True)
     prior: Array | None = field(default=None, kw_only=True)
@@ -79,9 +99,9 @@ class NonlinearModel(Flat):
     _sizes: tuple[int, int, int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("f", "g", "f_jacobians", "g_jacobians"):
+        for name in ("f", "g", "f_jacobians", "g_jacobians", "sensor_scale"):
             value: Any = getattr(self, name)
-            if not callable(value) and (value is not None or name in ("f", "g")):
+            if not callable(value) and (not (value is None or isinstance(value, str)) or name in ("f", "g")):
                 raise ParameterError(name=name, expected="a function", received=f"{type(value).__name__}")
         at: Any = self.operating_point
         if not isinstance(at, tuple | list) or len(at) not in (2, 3):
@@ -97,11 +117,19 @@ class NonlinearModel(Flat):
         m = len(reading)
         if not n or not m:
             raise ParameterError(name="f, g", expected="at least one state and one sensor", received=(rate, reading))
-        if self.f_jacobians is not None:
-            check_matrices("f_jacobians", self.f_jacobians(x, u, w), n, (n, p, q))
-        if self.g_jacobians is not None:
-            check_matrices("g_jacobians", self.g_jacobians(x, u), m, (n, p))
+        by_f = derivatives("f_jacobians", self.f_jacobians, self.f, (n, p, q))
+        by_g = derivatives("g_jacobians", self.g_jacobians, self.g, (n, p))
+        if by_f is not None:
+            check_matrices("f_jacobians", by_f(x, u, w), n, (n, p, q))
+        if by_g is not None:
+            check_matrices("g_jacobians", by_g(x, u), m, (n, p))
+        if self.sensor_scale is not None:
+            factors = as_array("sensor_scale(x) at the operating point", self.sensor_scale(x), (m,))
+            if not (factors > 0.0).all():
+                raise ParameterError(name="sensor_scale", expected="positive factors", received=factors)
         checked: dict[str, Any] = {
+            "f_jacobians": by_f,
+            "g_jacobians": by_g,
             "dt": positive("dt", self.dt),
             "operating_point": (x, u, reading),
             "process_noise": as_noises("process_noise", noises, q, sensor=False),
@@ -140,13 +168,20 @@ class NonlinearModel(Flat):
         return replace(self, dt=dt, substeps=round(ratio))
 
     @cached_property
-    def _batched(self) -> tuple[bool, bool]:
-        """Return whether f and g take batches: whether they answer one as they answer its rows."""
+    def _batched(self) -> tuple[bool, bool, bool, bool, bool]:
+        """Return whether f, g, their derivatives and ``sensor_scale`` take batches, answering one as its rows."""
         n, p, q, m = self._sizes
         rng = np.random.default_rng(0)
         x, u, w = (rng.uniform(-1e-3, 1e-3, (2, 5, size)) for size in (n, p, q))
         x, u = x + self.operating_point[0], u + self.operating_point[1]
-        return takes_batches(self.f, n, x, u, w), takes_batches(self.g, m, x, u)
+        of_f, of_g = (x, u, w), (x, u)
+        return (
+            takes_batches(self.f, n, *of_f),
+            takes_batches(self.g, m, *of_g),
+            callable(self.f_jacobians) and takes_batches(in_rows(self.f_jacobians), n * (n + p + q), *of_f),
+            callable(self.g_jacobians) and takes_batches(in_rows(self.g_jacobians), m * (n + p), *of_g),
+            self.sensor_scale is not None and takes_batches(self.sensor_scale, m, x),
+        )
 
     def _evaluate(self, function: Callable[..., ArrayLike], batched: bool, size: int, *arguments: Array) -> Array:
         batch = arguments[0].shape[:-1]
@@ -179,13 +214,10 @@ class NonlinearModel(Flat):
 
     def derivative_jacobians(self, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
         """Return the derivatives (..., n, n), (..., n, p) and (..., n, q) of f at points of one batch."""
-        if self.f_jacobians is None:
+        if not callable(self.f_jacobians):
             return differentiate_rates(self, x, u, w)
-        batch, n = x.shape[:-1], x.shape[-1]
-        A, B, G = (np.empty((*batch, n, a.shape[-1])) for a in (x, u, w))
-        with np.errstate(all="ignore"):
-            for index in np.ndindex(batch):
-                A[index], B[index], G[index] = self.f_jacobians(x[index], u[index], w[index])
+        n, p, q, _ = self._sizes
+        A, B, G = matrices_of(self.f_jacobians, ((n, n), (n, p), (n, q)), x.ndim == 1 or self._batched[2], x, u, w)
         return A, B, G
 
     def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
@@ -218,6 +250,17 @@ class NonlinearModel(Flat):
         x, u, w = self._arguments(x, self.operating_point[1] if u is None else u, w)
         return self._evaluate(self.g, x.ndim == 1 or self._batched[1], self._sizes[3], x, u)
 
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return ``sensor_scale`` at x (..., n), (..., m), or None without one.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        if self.sensor_scale is None:
+            return None
+        x = vectors("x", x, self._sizes[0])
+        return self._evaluate(self.sensor_scale, x.ndim == 1 or self._batched[4], self._sizes[3], x)
+
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
         """Return the derivatives of `transition` and `readout`.
 
@@ -236,53 +279,20 @@ class NonlinearModel(Flat):
     ) -> tuple[Array, Array, Array]:
         """Return F, B and G of `jacobians`."""
         x, u, w = self._arguments(x, u, w)
-        if self.f_jacobians is None:
+        if not callable(self.f_jacobians):
             return differentiate_transition(self, x, u, w)
-        n, p, q, _ = self._sizes
-        batch = x.shape[:-1]
-        whole_step = np.empty((*batch, n, n + p + q))
-        for index in np.ndindex(batch):
-            whole_step[index] = self._given(x[index], u[index], w[index])
+        n, p, _, _ = self._sizes
+        whole_step = chain_rule(self, x, u, w)
         return whole_step[..., :n], whole_step[..., n : n + p], whole_step[..., n + p :]
-
-    def _given(self, x: Array, u: Array, w: Array) -> Array:
-        """Return [F, B, G] of a sample by the chain rule from those of f."""
-        n, p, q, _ = self._sizes
-        h = self.dt / self.substeps
-        total = np.hstack([np.eye(n), np.zeros((n, p + q))])
-
-        def slope(x: Array, moved: Array) -> tuple[Array, Array]:
-            A, B, G = (np.asarray(J, dtype=np.float64) for J in self.f_jacobians(x, u, w))  # type: ignore[misc]
-            J = A @ moved
-            J[:, n : n + p] += B
-            J[:, n + p :] += G
-            return np.asarray(self.f(x, u, w), dtype=np.float64), J
-
-        with np.errstate(all="ignore"):
-            for _ in range(self.substeps):
-                k1, K1 = slope(x, total)
-                if self.time == "discrete":
-                    x, total = k1, K1
-                    continue
-                k2, K2 = slope(x + 0.5 * h * k1, total + 0.5 * h * K1)
-                k3, K3 = slope(x + 0.5 * h * k2, total + 0.5 * h * K2)
-                k4, K4 = slope(x + h * k3, total + h * K3)
-                x = x + (h / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
-                total = total + (h / 6.0) * (K1 + 2.0 * (K2 + K3) + K4)
-        return total
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E of `jacobians`."""
         x, u, w = self._arguments(x, u, w)
-        if self.g_jacobians is None:
+        if not callable(self.g_jacobians):
             return differentiate_readout(self, x, u, w)
         n, p, q, m = self._sizes
-        batch = x.shape[:-1]
-        C, D = np.empty((*batch, m, n)), np.empty((*batch, m, p))
-        with np.errstate(all="ignore"):
-            for index in np.ndindex(batch):
-                C[index], D[index] = self.g_jacobians(x[index], u[index])
-        return C, D, np.zeros((*batch, m, q))
+        C, D = matrices_of(self.g_jacobians, ((m, n), (m, p)), x.ndim == 1 or self._batched[3], x, u)
+        return C, D, np.zeros((*C.shape[:-1], q))
 
     def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array]:
         n, p, q, _ = self._sizes

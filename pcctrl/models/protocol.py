@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array
 from pcctrl.noise import Noise
 
-__all__ = ["Flat", "GenerativeModel", "Jacobians", "Mechanics"]
+__all__ = ["Flat", "GenerativeModel", "Jacobians", "Mechanics", "Steady"]
 
 
 class Jacobians(NamedTuple):
@@ -41,8 +41,16 @@ class Jacobians(NamedTuple):
     E: Array
 
 
-class Flat:
-    """The moves of a state that is a plain vector."""
+class Steady:
+    """Sensors whose noise is the same in every state."""
+
+    def sensor_factors(self, x: ArrayLike) -> Array | None:  # noqa: ARG002
+        """Return None: see `GenerativeModel.sensor_factors`."""
+        return None
+
+
+class Flat(Steady):
+    """The moves of a state that is a plain vector, with sensors whose noise is the same everywhere unless said."""
 
     def integrate(self, x: ArrayLike, move: ArrayLike) -> Array:
         """Return x + move, (..., n)."""
@@ -132,6 +140,10 @@ class GenerativeModel(Protocol):
 
     def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
         """Return what the sensors (..., m) read of x (..., n) under u (..., p) and w (..., q), without their noise."""
+        ...
+
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return by what the white variance of each sensor is multiplied at x, (..., m), or None for 1 everywhere."""
         ...
 
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:

@@ -21,7 +21,7 @@ __all__ = ["read_model", "write_model"]
 
 VERSION = 1
 _KINDS = ("White", "OrnsteinUhlenbeck", "Smooth", "Matern", "Rational")
-_MATRICES = ("A", "B", "C", "D", "noise_input", "prior", "disturbance", "delay")
+_MATRICES = ("A", "B", "C", "D", "noise_input", "noise_output", "prior", "disturbance", "delay")
 _PLAIN = ("dt", "substeps", "states", "inputs", "sensors")
 
 

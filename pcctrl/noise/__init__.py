@@ -9,6 +9,7 @@ first-order chain is the Ornstein-Uhlenbeck process, the Gaussian one a Hermite 
 
 from pcctrl.noise.base import Noise, Sum, White
 from pcctrl.noise.coloured import Coloured, OrnsteinUhlenbeck, Smooth
+from pcctrl.noise.dryden import dryden
 from pcctrl.noise.imperfections import Bias, Delay, Drift, Dropout, Freeze, Imperfection, Outliers, Quantisation
 from pcctrl.noise.rational import Matern, Rational
 from pcctrl.noise.streams import Chain, NoiseStream
@@ -32,4 +33,5 @@ __all__ = [
     "Smooth",
     "Sum",
     "White",
+    "dryden",
 ]

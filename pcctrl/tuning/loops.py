@@ -98,8 +98,8 @@ def pid_loop(task: Task, values: Array) -> PID:
     # What takes a million samples to integrate does nothing but leave a mode at 1.
     ki[np.abs(ki) * model.dt < 1e-6 * np.abs(kp)] = 0.0
     tau = float(np.exp(np.clip(values[-1], -20.0, 20.0))) * model.dt
-    _, _, goal = model.operating_point  # type: ignore[misc]
-    return PID(kp, ki, kd, model.dt, tau, (task.low, task.high), goal)
+    _, rest, goal = model.operating_point  # type: ignore[misc]
+    return PID(kp, ki, kd, model.dt, tau, (task.low, task.high), goal, rest)
 
 
 def holdable(model: LinearModel) -> list[int]:
@@ -120,8 +120,7 @@ def holdable(model: LinearModel) -> list[int]:
 def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int = 0) -> Tuned:
     """Tune the gains and the derivative filter of a PID on the sensors, for the noise that ``task`` really has.
 
-    Starts are the PD gains nearest to LQRs of ever dearer actions (nearest: least squares in the sensors and their
-    rates), since a random PID seldom stabilises anything.
+    Starts are those of `pid_starts`.
 
     Args:
         task: the task.
@@ -129,23 +128,37 @@ def tune_pid(task: Task, *, starts: int = 6, evaluations: int = 800, seed: int =
         evaluations: at most so many from each start (Nelder-Mead), and so many again from the best.
         seed: of the perturbation of each start.
     """
-    model = task.linear
     truth = truth_of(task)
-    n = len(model.A)
-    rates = model.C @ (model.white.joint(0).F[:n, :n] - np.eye(n)) / model.dt
-    held = holdable(model)
-    rng = np.random.default_rng(seed)
 
     def cost(values: Array) -> float:
         return graded_cost(truth, fold_pid(pid_loop(task, values)), task)
 
+    return search(cost, pid_starts(task, starts, seed), evaluations)
+
+
+def pid_starts(task: Task, starts: int, seed: int = 0) -> list[Array]:
+    """Return where the tuning of a PID begins.
+
+    It is from the PD gains nearest to LQRs of ever dearer actions (nearest: least squares in the sensors and their
+    rates), since a random PID seldom stabilises anything.
+
+    Args:
+        task: the task.
+        starts: number of starting points.
+        seed: of the perturbation of each.
+    """
+    model = task.linear
+    n = len(model.A)
+    rates = model.C @ (model.white.joint(0).F[:n, :n] - np.eye(n)) / model.dt
+    held = holdable(model)
+    rng = np.random.default_rng(seed)
     points = []
     for dearness in np.geomspace(1.0, 1e4, max(starts, 1)):
         L = LQR(model, task.state_weight, task.action_weight * dearness).value.L
         kp, kd = np.split(L @ np.linalg.pinv(np.vstack([model.C, rates])), 2, axis=1)
         gains = np.concatenate([kp.ravel(), kd.ravel(), 0.01 * kp[:, held].ravel()])
         points.append(np.r_[gains * np.exp(rng.normal(0.0, 0.1, gains.size)), np.log(0.3)])
-    return search(cost, points, evaluations)
+    return points
 
 
 def graded_cost(truth: JointModel, compensator: Compensator, task: Task, push: Push | None = None) -> float:

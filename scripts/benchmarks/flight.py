@@ -189,13 +189,14 @@ def fit(name: str, flight: Flight, seed: int = 0) -> Array:
 def score(name: str, values: Array, flight: Flight, lag: int) -> Score | None:
     """Return how well the filter does with ``lag``; None for a classical filter whose embedding has another."""
     filter_ = FITS[name][0](flight.dt, values)
+    late: LinearFilter | GeneralisedFilter | FixedLag = filter_
     if isinstance(filter_, GeneralisedFilter):
         if filter_.lag != lag:
             return None
     elif lag:
-        filter_ = FixedLag(filter_, lag)
+        late = FixedLag(filter_, lag)
     with np.errstate(all="ignore"):
-        estimate = filter_.run(flight.y, flight.u)
+        estimate = late.run(flight.y, flight.u)
     recorded, moved = (
         float(np.mean((estimate.mean[:, 1] - rate)[TRIM:-TRIM] ** 2) * 220.0) for rate in (flight.rate, flight.moved)
     )

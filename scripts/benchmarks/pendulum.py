@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,6 +16,10 @@ from pcctrl.arrays import Array
 from pcctrl.evaluation import impulse_response, sample_covariance
 from pcctrl.filters import ExtendedKalmanFilter, NonlinearPCFilter, UnscentedKalmanFilter
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
+from pcctrl.scripts.benchmarks.particles import PARTICLES, ParticleRow, particle_row
+from pcctrl.scripts.benchmarks.particles import SAMPLES as PARTICLE_SAMPLES
+from pcctrl.scripts.benchmarks.particles import SEEDS as PARTICLE_SEEDS
+from pcctrl.scripts.benchmarks.particles import SETTLE as PARTICLE_SETTLE
 from pcctrl.scripts.benchmarks.swings import (
     CASES,
     DT,
@@ -40,6 +45,8 @@ TUNING_SEED, TUNING_SEEDS, TUNING_SAMPLES = 1000, 40, 100
 # Of these something is asked; of the others it is shown where iterating does not help.
 ASKED = ("angle", "sine")
 SMOOTHNESS = (1.0, 2.0, 4.0)
+# The only one at which particles are a reference: in smoother noise they collapse.
+PARTICLE_SMOOTHNESS = 1.0
 
 
 def ekf_of(case: Case, samples: float, values: Array) -> ExtendedKalmanFilter:
@@ -135,8 +142,8 @@ def pendulum_row(
     )
 
 
-def claims(rows: Sequence[PendulumRow]) -> list[Claim]:
-    """Return what is asked of predictive coding, as far as ``rows`` have it."""
+def claims(rows: Sequence[PendulumRow], particles: Sequence[ParticleRow] = ()) -> list[Claim]:
+    """Return what is asked of predictive coding, as far as ``rows`` have it, and ``particles`` that are worth it."""
 
     def where(r: PendulumRow) -> str:
         return f"{r.case}, s = {r.samples:g}"
@@ -148,6 +155,11 @@ def claims(rows: Sequence[PendulumRow]) -> list[Claim]:
         *claim("pc / unscented", 1.02, [(r.unscented[0], where(r)) for r in smooth]),
         *claim("pc / EKF tuned, upper end", 0.97, ends),
         *claim("pc / EKF tuned, s = 2, upper end", 0.90, at_2),
+        *claim(
+            "pc / particles, twin within 1 %",
+            1.03,
+            [(r.coding, f"{r.case}, s = {r.samples:g}") for r in particles if r.twin <= 1.01],
+        ),
         *claim("once − EKF, white model, / 1e-9", 1.0, [(r.gap / 1e-9, where(r)) for r in rows if not r.samples]),
     ]
 
@@ -158,14 +170,17 @@ def run(console: Console) -> None:
     jobs += [(name, 0.0, SEEDS, 0) for name in ASKED]
     with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
         futures = [pool.submit(pendulum_row, *job) for job in jobs]
-        for _ in track(as_completed(futures), "Tuning", total=len(futures), console=console, transient=True):
+        drawn = [pool.submit(particle_row, name, PARTICLE_SMOOTHNESS) for name in ASKED]
+        every: list[Future[Any]] = [*futures, *drawn]
+        done = as_completed(every)
+        for _ in track(done, "Tuning", total=len(futures) + len(drawn), console=console, transient=True):
             pass
-        rows = [future.result() for future in futures]
-    report(console, rows)
+        rows, particles = [future.result() for future in futures], [future.result() for future in drawn]
+    report(console, rows, particles)
 
 
-def report(console: Console, rows: Iterable[PendulumRow]) -> None:
-    """Print the tables of ``rows``."""
+def report(console: Console, rows: Iterable[PendulumRow], particles: Sequence[ParticleRow] = ()) -> None:
+    """Print the tables of ``rows`` and ``particles``."""
     rows = list(rows)
     table = plain_table(
         "Predictive coding on a pendulum, RMSE over that of",
@@ -192,4 +207,14 @@ def report(console: Console, rows: Iterable[PendulumRow]) -> None:
         "0.12; wide: 2 and 0.12; tumbling: 4 and 0.12. A linear sensor leaves nothing to iterate; where sin θ is "
         "ambiguous the minimum of F may be the wrong swing.\n"
     )
-    console.print(claims_table(claims(rows), "Asked of predictive coding"))
+    if particles:
+        beside = plain_table("Beside particles", ("sensor",), ("s", "pc / particles", "particles / Kalman, twin"))
+        for row in particles:
+            beside.add_row(row.case, f"{row.samples:g}", f"{row.coding:.3f}", f"{row.twin:.3f}")
+        console.print(beside)
+        console.print(
+            f"{PARTICLES} guided particles (optimal proposal) on the same generalised model, {PARTICLE_SEEDS} seeds of "
+            f"{PARTICLE_SAMPLES} samples, the first {PARTICLE_SETTLE} not scored. twin: the same particles over the "
+            "Kalman filter on as many recordings of the pendulum of small swings, where that is exact.\n"
+        )
+    console.print(claims_table(claims(rows, particles), "Asked of predictive coding"))

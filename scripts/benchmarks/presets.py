@@ -18,8 +18,10 @@ from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_t
 from pcctrl.scripts.benchmarks.systems import SMOOTHNESS, colours
 from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, task_description
 
-__all__ = ["AGENTS", "COLOURS", "claims", "run", "summaries_at"]
+__all__ = ["AGENTS", "COLOURS", "ENVS", "claims", "run", "summaries_at"]
 
+# With one input and one disturbance, as a reflex arc and a PID want it.
+ENVS = ("pcctrl/CartPole-v0", "pcctrl/MassSpringDamper-v0")
 # aif comes first: the others are paired with it.
 AGENTS = ("aif", "aif-reflex", "aif-pid", "lqg", "lqg-tuned", "lqg-integral", "pid")
 # Smoothness in samples, as options of the program; the others come as noise objects.
@@ -86,7 +88,7 @@ def run(console: Console, seeds: int = 100, out: Path = Path("out/bench/presets"
     """Print the table; rows that ``out`` already has are not run again."""
     found: dict[tuple[str, str], dict[str, Summary]] = {}
     budgets: dict[str, str] = {}
-    for env_id in PLANTS:
+    for env_id in ENVS:
         for colour in COLOURS:
             found[env_id, colour], cards = summaries_at(env_id, colour, seeds, out, console)
             budgets |= {name: card["tuning"] for name, card in cards.items()}
@@ -95,7 +97,7 @@ def run(console: Console, seeds: int = 100, out: Path = Path("out/bench/presets"
 
 def report(console: Console, found: Found, budgets: Mapping[str, str], seeds: int) -> None:
     """Print the tables of what was found."""
-    for env_id in PLANTS:
+    for env_id in ENVS:
         title = f"{_short(env_id)}: cost against aif, {seeds} paired seeds × {STEPS} samples"
         table = plain_table(title, ("noise", "agent"), ("failed", "cost", "vs aif", "95 % interval"))
         for colour in COLOURS:

@@ -11,6 +11,8 @@ from pcctrl.agents.planning import linearised
 from pcctrl.envs import CartPoleEnv, NoiseOptions, simulated
 from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
+from pcctrl.filters import KalmanFilter
+from pcctrl.models import Delayed
 
 
 def sensed(env_id: str, steps: int = 100, **noise: object) -> gym.Env[Any, Any]:
@@ -36,6 +38,23 @@ def test_all_balance_a_pole_and_one_that_does_nothing_does_not() -> None:
     idle = agents.make("lqg", env)
     idle.act = lambda obs, goal=None: np.zeros(1)  # type: ignore[method-assign]  # noqa: ARG005
     assert rollout(env, idle, steps=60, seed=0).failed
+
+
+def test_a_late_sensor_is_told_and_that_pays() -> None:
+    env = sensed("Reacher-v5", 40, delay=0.04)
+    truth = agents.task_of(env).model
+    assert isinstance(truth, Delayed)
+    assert truth.lags == (2,) * len(truth.sensors or ())
+    agent, ignorant = agents.make("aif", env), agents.make("aif", sensed("Reacher-v5", 40))
+    episodes = [rollout(env, policy, steps=40, seed=0) for policy in (agent, ignorant)]
+    errors = [float(np.abs(e.estimate - e.state)[5:, :2].mean()) for e in episodes]
+    assert errors[0] < 0.5 * errors[1]
+    # The linearisation keeps it.
+    assert linearised(agents.task_of(env)).linear.joint(0).lags == truth.lags
+    pole = sensed("InvertedPendulum-v5", delay=0.04)
+    kalman = agents.make("lqg", pole).filter
+    assert isinstance(kalman, KalmanFilter)
+    assert kalman.joint.lags == (1, 1)
 
 
 def test_the_linearisation_is_the_model_nearby() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from plants import white_msd
 
-from pcctrl.controllers import PID
+from pcctrl.controllers import PID, ActiveInferencePID
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.evaluation import fold_pid
 from pcctrl.filters import Belief, Readings
@@ -78,3 +78,12 @@ def test_bad_arguments_are_named() -> None:
     pid = PID([[1.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]], dt=0.1)
     with pytest.raises(ShapeError, match="belief"):
         pid.act(pid.init(), reading(1.0))
+
+
+def test_rest_is_what_there_is_without_an_error() -> None:
+    pid = PID([[2.0], [1.0]], [[0.0], [0.0]], [[0.0], [0.0]], dt=0.1, limits=(0.0, 6.0), rest=[1.75, 1.5])
+    belief = Belief(np.zeros(1), np.eye(1), np.zeros(2), 1)
+    np.testing.assert_allclose(pid.act(pid.init(), belief)[1], [1.75, 1.5])
+    active = ActiveInferencePID(pid, np.ones((3, 1)), learning_rate=0.0)
+    np.testing.assert_allclose(active.act(active.init(), belief)[1], [1.75, 1.5])
+    np.testing.assert_allclose(pid.act(pid.init(), belief, goal=[0.1])[1], [1.95, 1.6])

@@ -53,7 +53,7 @@ def hanging(horizon: int = 40) -> tuple[Problem, Course]:
     model = pendulum()
     goals, one = np.zeros((horizon + 1, 2)), np.eye(1)
     S = 20.0 * np.eye(2)
-    low, high = model.limits
+    low, high = (np.broadcast_to(limit, (horizon, 1)) for limit in model.limits)
     problem = Problem(
         model, True, np.array([3.0, 0.0]), goals, np.diag([1.0, 0.1]), 0.01 * one, S, np.zeros(1), low, high
     )
@@ -213,6 +213,16 @@ def test_it_swings_up_and_holds() -> None:
     assert np.abs(angles[-20:]).max() < 0.01
 
 
+def test_a_plan_keeps_a_reserve_after_its_first_input() -> None:
+    model = pendulum()
+    for reserve, most in ((0.0, 2.0), (0.25, 1.5)):
+        planner = RecedingHorizon(model, [1.0, 0.1], 0.001, horizon=60, reserve=reserve)
+        plan, u, info = planner.act(planner.init(), belief_of(model, [0.25, 0.0]))
+        assert info.cost[1] <= info.cost[0]
+        assert abs(u[0]) == pytest.approx(2.0)
+        assert np.abs(plan.inputs).max() == pytest.approx(most)
+
+
 def test_rotations_are_planned_in_tangent_space() -> None:
     model = MujocoModel(BALL, dt=0.02)
     x = np.array([2.0, -1.5, 1.0, 1.0, 0.5, -0.5])
@@ -222,7 +232,7 @@ def test_rotations_are_planned_in_tangent_space() -> None:
     assert info.status == PlanStatus.CONVERGED
     W, rho, S = planner._weights
     assert S is not None
-    goals, wide = np.broadcast_to(goal, (13, 6)), np.full(3, np.inf)
+    goals, wide = np.broadcast_to(goal, (13, 6)), np.full((12, 3), np.inf)
     problem = Problem(model, False, x, goals, W, rho, S, np.zeros(3), -wide, wide)
     inputs, still = np.vstack([u, plan.inputs[:-1]]), np.zeros((12, 3, 6))
     course = Course(np.zeros((13, 6)), inputs, still, np.inf)
@@ -331,6 +341,7 @@ def test_arguments_are_checked() -> None:
         (ParameterError, {"horizon": 0}),
         (ParameterError, {"iterations": 1.5}),
         (ParameterError, {"tolerance": -1.0}),
+        (ParameterError, {"reserve": 1.0}),
         (ParameterError, {"action_precision": 0.0}),
         (ShapeError, {"goal_precision": np.eye(3)}),
         (ParameterError, {"limits": (1.0, -1.0)}),

@@ -198,24 +198,52 @@ def test_episode_survives_its_file(tmp_path: Path) -> None:
     assert (again.dt, again.failed) == (episode.dt, episode.failed)
 
 
+class Idle:
+    def __init__(self, env: Any) -> None:
+        self.inner = agents.make("lqg", env)
+        self.info: Info | None = None
+
+    @property
+    def belief(self) -> Any:
+        return self.inner.belief
+
+    def reset(self, seed: int | None = None) -> None:
+        pass
+
+    def act(self, obs: Any, goal: Any = None) -> Any:  # noqa: ARG002
+        return np.zeros(1)
+
+
 def test_rollout_stops_where_the_plant_is_lost() -> None:
     env = gym.make("pcctrl/CartPole-v0")
-
-    class Idle:
-        def __init__(self) -> None:
-            self.inner = agents.make("lqg", env)
-            self.info: Info | None = None
-
-        @property
-        def belief(self) -> Any:
-            return self.inner.belief
-
-        def reset(self, seed: int | None = None) -> None:
-            pass
-
-        def act(self, obs: Any, goal: Any = None) -> Any:  # noqa: ARG002
-            return np.zeros(1)
-
-    episode = rollout(env, Idle(), steps=1000, seed=0)
+    episode = rollout(env, Idle(env), steps=1000, seed=0)
     assert episode.failed
     assert len(episode.cost) < 1000
+
+
+@pytest.mark.parametrize("kind", ["warned", "state", "cost"])
+def test_a_run_whose_physics_breaks_down_has_failed(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MuJoCo goes back to the start when its numbers do; that is no recovery."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo's log
+
+    class Breaks(gym.Wrapper[Any, Any, Any, Any]):
+        steps = 0
+
+        def step(self, action: Any) -> Any:
+            self.steps += 1
+            plant: Any = self.unwrapped
+            if self.steps == 5 and kind == "warned":
+                plant.data.qvel[:] = 1e12
+            y, reward, failed, truncated, info = self.env.step(action)
+            if self.steps == 5 and kind != "warned":
+                info = {**info, kind: info[kind] * np.nan}
+            return y, reward, failed and kind != "warned", truncated, info
+
+    env = gym.make("pcctrl/MassSpringDamper-v0")
+    whole = rollout(env, Idle(env), steps=20, seed=0)
+    assert not whole.failed
+    episode = rollout(Breaks(env), Idle(env), steps=20, seed=0)
+    assert episode.failed
+    assert len(episode.cost) == 5
+    assert np.isfinite(episode.cost).all()
+    assert episode.cost[-1] >= episode.cost[:-1].max()

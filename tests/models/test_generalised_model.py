@@ -17,7 +17,11 @@ Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("linear", [simulator_model(), continuous_model(), continuous_model(disturbance=None)])
+# A sensor that reads the input reads what adds to it.
+DIRECT = [replace(model, D=np.full_like(model.D, 0.7)) for model in (simulator_model(), continuous_model())]
+
+
+@pytest.mark.parametrize("linear", [simulator_model(), continuous_model(), continuous_model(disturbance=None), *DIRECT])
 @pytest.mark.parametrize("order", [0, 4, None])
 def test_of_linear_dynamics_it_is_the_joint_model(linear: LinearModel, order: int | None) -> None:
     joint = linear.white.joint(0) if order is None else linear.joint(order)
@@ -47,8 +51,8 @@ def test_negative_control_noise_held_over_the_sample_is_another_model() -> None:
     joint = continuous_model().joint(4)
     continuous = as_nonlinear(continuous_model(), substeps=1)
     held = replace(continuous, f=continuous.transition, time="discrete")
-    mean, u = RNG.standard_normal(joint.size), np.zeros(1)
-    want = joint.F @ mean
+    mean, u = np.random.default_rng(0).standard_normal((50, joint.size)), np.zeros(1)
+    want = mean @ joint.F.T
     errors = [float(np.abs(generalise(m, 4).ahead(mean, u) - want).max()) for m in (continuous, held)]
     assert errors[0] < 1e-3 * errors[1]
 

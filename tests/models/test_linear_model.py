@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from plants import smooth_msd, white_msd
 
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
+from pcctrl.filters import PCFilter
 from pcctrl.models import LinearModel
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth, White
 
@@ -32,6 +34,35 @@ def test_joint_model_has_a_chain_for_every_coloured_noise() -> None:
     assert joint.C[0, 0] == 1.0
     assert joint.C[0, 7] == pytest.approx(0.1)
     assert white_msd().joint(4).size == 2
+
+
+def test_a_sensor_that_feels_the_force_is_as_good_as_the_force_a_state() -> None:
+    """Oracle: an Ornstein-Uhlenbeck force as a third state, read with it, and white noise that drives that."""
+    std, tau, felt = 0.7, 0.5, 1.3
+    C = np.array([[1.0, 0.0], [-4.0, -0.4]])
+    accelerometer = build(
+        C=C,
+        process_noise=[OrnsteinUhlenbeck(std, tau)],
+        sensor_noise=[White(std=0.1), White(std=0.3)],
+        noise_output=np.array([[0.0], [felt]]),
+    )
+    by_hand = build(
+        A=np.array([[0.0, 1.0, 0.0], [-4.0, -0.4, 1.0], [0.0, 0.0, -1.0 / tau]]),
+        B=np.array([[0.0], [1.0], [0.0]]),
+        C=np.hstack([C, [[0.0], [felt]]]),
+        noise_input=np.array([[0.0], [0.0], [1.0]]),
+        process_noise=[White(density=std * np.sqrt(2.0 / tau))],
+        sensor_noise=[White(std=0.1), White(std=0.3)],
+    )
+    ours, theirs = (PCFilter(model, 0).steady.covariance[:2, :2] for model in (accelerometer, by_hand))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    # Negative control: deaf to the force it is a worse filter.
+    deaf = PCFilter(replace(accelerometer, noise_output=None), 0).steady.covariance
+    assert deaf[1, 1] > 1.05 * theirs[1, 1]
+    x, w = np.array([0.2, -0.1]), np.array([0.5])
+    np.testing.assert_allclose(accelerometer.readout(x, w=w), C @ x + [0.0, felt * 0.5])
+    # Taken for white, what is felt is noise of the sensor's own.
+    assert accelerometer.white.sensor_noise[1].sensor_floor == pytest.approx(0.3**2 + (felt * std) ** 2)
 
 
 def test_joint_stationary_covariance_is_identity_on_the_chains() -> None:
@@ -87,6 +118,8 @@ def test_inputs_are_copied_and_read_only() -> None:
         ({"dt": -0.1}, ParameterError, "dt"),
         ({"dt": np.inf}, ParameterError, "dt"),
         ({"noise_input": np.zeros((2, 2))}, ShapeError, "process_noise"),
+        ({"noise_output": np.zeros((2, 1))}, ShapeError, "noise_output"),
+        ({"noise_output": np.ones((1, 1))}, ParameterError, "noise_output"),
         ({"process_noise": [White(std=1.0)]}, ParameterError, "process_noise[0]"),
         ({"sensor_noise": [White(density=1.0)]}, ParameterError, "sensor_noise[0]"),
         ({"sensor_noise": [Smooth(1.0, 1.0, floor=0.0)]}, ParameterError, "sensor_noise[0]"),

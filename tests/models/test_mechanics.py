@@ -130,6 +130,7 @@ def test_the_joint_filter_knows_what_inputs_do() -> None:
     np.testing.assert_allclose(filter_.predict(start, u).state[2:], truth[2:], atol=1e-4)
     np.testing.assert_allclose(filter_.predict(start, u).state[:2], truth[:2], atol=2e-5)
     assert np.abs(blind.predict(start, u).state[2:] - truth[2:]).max() > 5e-3, "negative control"
+    np.testing.assert_allclose(filter_.init().input, SMALL.start[1], atol=1e-9)
     # A torque that is not finite moves nothing, and a batch is one by one.
     assert np.isfinite(filter_.predict(start, [np.nan, 0.0]).mean).all()
     both = filter_.predict(replace(start, mean=np.array([x, 0.5 * x])), u)

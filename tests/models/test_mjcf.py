@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pcctrl.errors import FileError
+from pcctrl.errors import FileError, PcctrlError
 from pcctrl.models import MujocoModel
 
 BODY = "<body><joint name='j'/><geom size='0.1'/></body>"
@@ -28,6 +28,11 @@ def mjcf(body: str = BODY, rest: str = "") -> str:
         (mjcf(f"<replicate count='nan'>{BODY}</replicate>"), "finite numbers"),
         (mjcf(rest="<size memory='900G'/>"), "memory"),
         (mjcf(rest="<size nuserdata='100000000'/>"), "nuserdata"),
+        (mjcf(rest="<size nkey='1000000'/>"), "nkey"),
+        (mjcf(rest="<option iterations='2000000000' tolerance='0'/>"), "iterations"),
+        (mjcf(rest="<asset><mesh name='m' builtin='supersphere' params='100000 1 1'/></asset>"), "params"),
+        (mjcf().replace("<motor joint='j'/>", "<general joint='j' dyntype='user' actdim='99999999'/>"), "actdim"),
+        (mjcf(f"{'<body>' * 3000}{BODY}{'</body>' * 3000}"), "valid MJCF"),
         (
             mjcf(rest="<asset><texture type='2d' name='t' builtin='flat' width='99999' height='99999'/></asset>"),
             "pixels",
@@ -39,6 +44,14 @@ def mjcf(body: str = BODY, rest: str = "") -> str:
 def test_malformed_and_hostile_strings_are_refused(xml: str, message: str) -> None:
     with pytest.raises(FileError, match=message):
         MujocoModel(xml)
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"), [("<option timestep='0'/>", "dt"), ("<option gravity='nan 0 0'/>", "finite from the start")]
+)
+def test_numbers_that_no_physics_has_are_refused(rest: str, message: str) -> None:
+    with pytest.raises(PcctrlError, match=message):
+        MujocoModel(mjcf(rest=rest))
 
 
 def test_files_stay_within_their_folder(tmp_path: Path) -> None:

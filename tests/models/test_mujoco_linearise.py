@@ -8,7 +8,7 @@ import pytest
 
 from pcctrl.errors import ModelError, ParameterError, UnknownNameError
 from pcctrl.models import linearise
-from pcctrl.noise import White
+from pcctrl.noise import OrnsteinUhlenbeck, White
 
 XML = """
 <mujoco>
@@ -108,3 +108,50 @@ def test_bad_arguments_are_named() -> None:
         linearise(model, [0, 0], [0, 0], [0], dt=0.012)
     with pytest.raises(ParameterError, match="MjModel"):
         linearise("model.xml", [0, 0], [0, 0], [0])
+
+
+LAGGED = """
+<mujoco>
+  <option timestep="0.005" gravity="0 0 -9.81"/>
+  <worldbody>
+    <body name="craft">
+      <freejoint name="free"/>
+      <inertial pos="0 0 0" mass="2" diaginertia="0.1 0.2 0.3"/>
+      <site name="left" pos="0 0.5 0"/>
+      <site name="right" pos="0 -0.5 0"/>
+    </body>
+  </worldbody>
+  <actuator>
+    <general name="left" site="left" gear="0 0 1 0 0 0" dyntype="filterexact" dynprm="0.05" gainprm="1"/>
+    <general name="right" site="right" gear="0 0 1 0 0 0" dyntype="filter" dynprm="0.05" gainprm="1"/>
+  </actuator>
+  <sensor><accelerometer name="acc" site="left"/><gyro name="gyro" site="left"/></sensor>
+</mujoco>
+"""
+
+
+def test_lagging_actuators_and_forces_on_a_free_body() -> None:
+    model = mujoco.MjModel.from_xml_string(LAGGED)
+    data = mujoco.MjData(model)
+    hover = np.full(2, 9.81)
+    data.ctrl[:] = data.act[:] = hover
+    mujoco.mj_forward(model, data)
+    A, B, C, D = np.zeros((14, 14)), np.zeros((14, 2)), np.zeros((6, 14)), np.zeros((6, 2))
+    mujoco.mjd_transitionFD(model, data, 1e-6, True, A, B, C, D)
+    slow, quick = OrnsteinUhlenbeck(1.0, 1.0), White(density=1.0)
+    linear = linearise(
+        model, model.qpos0, np.zeros(6), hover, noise_input=["craft:x", "free_5", "craft:x"],
+        process_noise=[slow, slow, quick],
+    )  # fmt: skip
+    got: Any
+    for got, want in zip((linear.A, linear.B, linear.C, linear.D), (A, B, C, D), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-6)
+    assert linear.states[-2:] == ("left_act", "right_act")  # type: ignore[index]
+    np.testing.assert_allclose(linear.start[0][-2:], hover)
+    # A newton on 2 kg, and a newton metre on 0.3 kg m² half a metre away; a white force has no value to be felt.
+    felt = np.zeros((6, 3))
+    felt[0, :2] = 1.0 / 2.0, -0.5 / 0.3
+    np.testing.assert_allclose(linear.noise_outputs, felt, atol=1e-9)
+    np.testing.assert_allclose(linear.noise_input[6] / 0.005, [0.5, 0.0, 0.5], atol=1e-9)
+    with pytest.raises(ModelError, match="at rest"):
+        linearise(model, model.qpos0, np.zeros(6), 0.9 * hover)

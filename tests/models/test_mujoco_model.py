@@ -299,13 +299,20 @@ def test_physics_that_breaks_down_is_nan_and_forgotten(
     fast[1:3, 10:] *= 1e6
     hard[1:3] *= 1e9
     assert np.isnan(model.transition(fast[1], u[1], hard[1])).all()
-    assert not any(tmp_path.iterdir()), "one by one it is quiet"
     ahead = model.transition(fast, u, hard)
+    assert np.isnan(model.readout(fast, u, hard * 1e2)).any(axis=-1)[1:3].all()
+    assert not any(tmp_path.iterdir()), "quiet one by one and in a batch"
+    assert "WARNING" not in "".join(capfd.readouterr())
     assert np.isnan(ahead[1:3]).all()
     np.testing.assert_array_equal(ahead[[0, 3]], good[[0, 3]])
     np.testing.assert_array_equal(model.transition(x, u, w), good)
     np.testing.assert_array_equal(model.transition(x[1], u[1], w[1]), good[1])
-    capfd.readouterr()
+    # Negative control: what is done with the batch elsewhere is told as before.
+    batch = mujoco.batch.Batch(model._sim.model, 1)
+    batch.bind("qvel")[:] = fast[1, 10:20]
+    batch.step()
+    assert any(tmp_path.iterdir())
+    assert "WARNING" in "".join(capfd.readouterr())
     # A start that breaks down is the user's to hear of.
     with pytest.raises(ModelError, match="finite"):
         pendulum(qvel=[1e11])

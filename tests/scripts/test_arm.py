@@ -12,8 +12,9 @@ import pytest
 from pcctrl.controllers import PID
 from pcctrl.filters import Belief
 from pcctrl.scripts.benchmarks import arm
+from pcctrl.scripts.benchmarks.arm_aif import AIF, arm_model
 from pcctrl.scripts.benchmarks.arm_laws import Arc, Biased, GravityPID, Unbiased, biased_arc, unbiased_arc
-from pcctrl.scripts.benchmarks.two_joint import Trials, acceleration, gravity, hanging_model, simulate
+from pcctrl.scripts.benchmarks.two_joint import Trials, acceleration, gravity, hanging_model, simulate, torque_for
 from pcctrl.scripts.main import main
 
 
@@ -39,6 +40,11 @@ def test_the_arm_gains_the_energy_that_torques_bring_and_damping_leaves() -> Non
         assert (after - before) / (2 * h) == pytest.approx(power, rel=1e-5, abs=1e-3)
         slope = [(energy(q + d, rate)[1] - energy(q - d, rate)[1]) / (2 * h) for d in h * np.eye(2)]
         np.testing.assert_allclose(gravity(q), slope, atol=1e-6)
+
+
+def test_torques_are_those_of_the_accelerations_they_bring() -> None:
+    q, rate, wanted = np.random.default_rng(0).uniform(-3, 3, (3, 20, 2))
+    np.testing.assert_allclose(acceleration(q, rate, torque_for(q, rate, wanted)), wanted, atol=1e-9)
 
 
 def test_the_linear_model_is_the_arm_where_it_hangs() -> None:
@@ -145,6 +151,29 @@ def test_collisions_do_not_wind_up_the_tuned_arc() -> None:
     assert np.median(ours.percent[6:]) < 5.0 < np.median(biased.percent[6:])
 
 
+def test_aif_sees_through_collisions_and_does_not_overshoot() -> None:
+    goal, never = np.array([[0.9, -0.7], [-0.9, 0.5]]), np.inf
+    law = AIF(arm.TAU, arm.SPEED, arm.WALK, 150.0)
+    trials = Trials(np.tile(goal, (2, 1)), np.array([never, never, 0.2, 0.2]), np.array([never, never, 0.6, 0.6]))
+    found = simulate(law, trials, 4.0)
+    assert (found.peak <= 150.0).all()
+    assert found.error.max() < 3e-4
+    assert found.rmse[:2].max() < 1e-4
+    assert found.rmse[2:].max() < 1e-3
+    assert found.percent.max() < 1.0
+    # Negative control: who believes no surprise takes a collision for noise.
+    blind = simulate(replace(law, threshold=None), Trials(*(v[2:] for v in trials)), 0.6)
+    assert blind.rmse.min() > 0.05
+
+
+def test_the_model_of_aif_is_the_simulation() -> None:
+    model, rng = arm_model(0.1), np.random.default_rng(0)
+    x, u = rng.uniform(-1, 1, (5, 4)), rng.uniform(-50, 50, (5, 2))
+    moved = np.concatenate([x[:, 2:], acceleration(x[:, :2], x[:, 2:], u)], axis=1)
+    np.testing.assert_allclose(model.transition(x, u), x + 1e-3 * moved, atol=1e-12)
+    np.testing.assert_array_equal(model.readout(x, u), x)
+
+
 def test_tuning_improves_on_its_first_start() -> None:
     small: dict[str, Any] = {"goals": 2, "seconds": 1.0, "starts": 2}
     first = arm.tune_gravity_pid(**small, rounds=1)
@@ -164,7 +193,10 @@ def test_claims_are_met_by_the_published_rows_and_not_by_others() -> None:
         rows["unbiased, clamped", kind] = rows["biased", kind]
         both = rows["biased", kind], rows["unbiased", kind]
         rows["reflex, tuned", kind] = both[0]._replace(rmse=both[1].rmse, percent=both[1].percent)
+        rows["aif", kind] = rows["reflex, tuned", kind]._replace(percent=(0.1, 0.1, 4.0))
     assert all(c.met for c in arm.claims(rows))
+    rows["aif", "free"] = rows["unbiased", "free"]
+    assert [c.met for c in arm.claims(rows) if c.text.startswith("aif")] == [False, True, False]
     rows["unbiased", "free"], rows["biased", "free"] = rows["biased", "free"], rows["unbiased", "free"]
     assert [c.met for c in arm.claims(rows)[:5]] == [False] * 5
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from scipy.integrate import solve_ivp
 
 from pcctrl.filters import ExtendedKalmanFilter, NonlinearPCFilter
+from pcctrl.models import generalise
+from pcctrl.scripts.benchmarks.particles import particle_means, particle_row
 from pcctrl.scripts.benchmarks.pendulum import PendulumRow, claims, ekf_of, pendulum_row, report, tune_ekf
 from pcctrl.scripts.benchmarks.swings import CASES, Recording, rates, ratio
 from pcctrl.tuning import kalman_of
@@ -83,3 +85,34 @@ def test_negative_control_the_wrong_colour_costs_more_than_is_allowed() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_case_is_a_model(name: str) -> None:
     assert CASES[name].model(2.0).transition([0.1, 0.0], [0.0]).shape == (2,)
+
+
+def test_particles_on_the_linear_twin_are_the_kalman_filter() -> None:
+    """Within a tenth of a posterior standard deviation, while few are lost; a control takes y for another's."""
+    model = CASES["angle"].twin(1.0)
+    joint, y = generalise(model, 2), Recording(CASES["angle"], 1.0, seeds=2, length=12).data[1]
+    want = NonlinearPCFilter(model, 2, iterations=1).run(y[0])
+    off = np.abs(particle_means(joint, y[0], 20_000) - want.mean) / want.std
+    assert off.mean() < 0.1
+    wrong = np.abs(particle_means(joint, y[1], 20_000) - want.mean) / want.std
+    assert wrong.mean() > 0.5
+
+
+def test_particles_see_through_a_nonlinear_sensor() -> None:
+    """One sample of sin θ against the posterior by quadrature."""
+    plain = replace(CASES["sine"].model(0.0), prior=np.diag([0.15, 0.1]))
+    joint, y = generalise(plain, None), np.array([[0.6]])
+    grid = np.linspace(-6.0, 6.0, 20001)
+    density = np.exp(-0.5 * grid**2 / 0.15 - 0.5 * (y[0, 0] - np.sin(grid)) ** 2 / joint.R[0])
+    want = (grid * density).sum() / density.sum()
+    got = np.mean([particle_means(joint, y, 50_000, seed)[0, 0] for seed in range(4)])
+    assert got == pytest.approx(want, abs=0.003)
+    assert abs(NonlinearPCFilter(plain, None, iterations=1).run(y).mean[0, 0] - want) > 0.02
+
+
+def test_particles_are_a_reference_only_where_their_twin_is() -> None:
+    row = particle_row("angle", 1.0, particles=500, seeds=1)
+    assert row.twin > 1.0
+    good, bad = replace(row, coding=1.05, twin=1.005), replace(row, coding=1.05, twin=1.5)
+    assert [c.met for c in claims([], [good])] == [False]
+    assert claims([], [bad]) == claims([], [])

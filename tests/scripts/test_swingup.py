@@ -1,35 +1,95 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from rich.console import Console
 
 from pcctrl.scripts.benchmarks import swingup
-from pcctrl.scripts.benchmarks.swingup import Plant, SwingUp, inverted_pendulum, pendulum, planner, regulator, swing_up
+from pcctrl.scripts.benchmarks.swingup import Episode, Job, agent_of, claims, episode, report, worked
+from pcctrl.scripts.benchmarks.upright import PLANTS, Plant
 
 
-@pytest.mark.parametrize("plant", [pendulum(), inverted_pendulum()], ids=lambda p: p.name)
-def test_the_model_is_the_simulation_and_swings_it_up(plant: Plant) -> None:
-    low, high = plant.model.limits
+@pytest.fixture(params=PLANTS)
+def plant(request: pytest.FixtureRequest) -> Plant:
+    return PLANTS[request.param]()
+
+
+def test_the_model_is_the_environment(plant: Plant) -> None:
+    env: Any = gymnasium.make(plant.name, disable_env_checker=True).unwrapped
     x, rng = plant.reset(0), np.random.default_rng(0)
-    assert abs(abs(x[plant.angle]) - np.pi) < 0.2
-    for _ in range(40):
-        u = rng.uniform(low, high)
-        want, x = plant.model.transition(x, u), plant.step(u)
-        np.testing.assert_allclose(x, want, rtol=1e-9, atol=1e-9)
-    assert swing_up(plant, planner(plant), 0).held
-    # Negative control: what is best near upright isn't from hanging.
-    assert not swing_up(plant, regulator(plant), 0).held
+    positions = len(x) // 2
+    env.reset(seed=0)
+    if plant.name == "Pendulum-v1":
+        env.state = x.copy()
+    else:
+        env.model.joint("hinge").range[:] = -100.0, 100.0
+        env.set_state(x[:positions], x[positions:])
+    low, high = plant.model.limits
+    for _ in range(20):
+        u = 0.3 * rng.uniform(low, high)
+        x = plant.model.transition(x, u)
+        env.step(u)
+        now = env.state if plant.name == "Pendulum-v1" else np.concatenate([env.data.qpos, env.data.qvel])
+        np.testing.assert_allclose(x, now, rtol=1e-9, atol=1e-9)
 
 
-def test_the_table_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = iter([SwingUp(True, 1.0, 0.1, (0.01, 0.02)), SwingUp(False, np.nan, 0.1, (0.01, 0.02))] * 2)
-    monkeypatch.setattr(swingup, "swing_up", lambda *_: next(done))
-    console = Console(width=80, record=True, file=io.StringIO())
-    swingup.run(console, 1)
+def test_active_inference_brings_it_up_from_noisy_positions(plant: Plant) -> None:
+    found = worked(Job(plant.name, 2.0, "aif"), [0])[0]
+    assert found.held
+    assert 0.0 < found.error < 0.03
+    # Negative control: about upright all is well, from hanging it is not.
+    if not plant.always:
+        assert not worked(Job(plant.name, 2.0, "lqg"), [0])[0].held
+
+
+@pytest.mark.parametrize("name", ["ekf-ilqr", "mppi"])
+def test_its_peers_run(name: str) -> None:
+    found = worked(Job("InvertedDoublePendulum-v5", 2.0, name), [0])[0]
+    assert found.held
+    assert len(found.decisions) == 199
+
+
+def test_in_white_noise_active_inference_is_the_extended_filter_and_its_plan() -> None:
+    plant = PLANTS["Pendulum-v1"]()
+    agents = [agent_of(plant, name, 0.0) for name in ("aif", "ekf-ilqr")]
+    for y in plant.model.readout(np.array([[3.1, 0.0], [3.0, -0.5], [2.9, -1.0]])):
+        aif, ilqr = (agent.act(y, plant.goal) for agent in agents)
+        np.testing.assert_allclose(aif, ilqr, atol=1e-9)
+    # Negative control: told the colour of smooth noise it believes something else.
+    agents = [agent_of(plant, name, 2.0) for name in ("aif", "ekf-ilqr")]
+    for y in plant.model.readout(np.array([[3.1, 0.0], [2.9, -1.0]])):
+        beliefs = [(agent.act(y, plant.goal), agent.belief.state)[1] for agent in agents]
+    assert np.abs(beliefs[0] - beliefs[1]).max() > 1e-3
+
+
+def test_the_seed_decides_the_episode() -> None:
+    plant = PLANTS["InvertedDoublePendulum-v5"]()
+    agent = agent_of(plant, "lqg", 2.0)
+    first, again, other = (episode(plant, agent, 2.0, seed) for seed in (4, 4, 5))
+    assert first.error == again.error != other.error
+
+
+def rows(held: int, count: int = 20) -> dict[Job, list[Episode]]:
+    def some(k: int) -> Episode:
+        return Episode(k < held, 1.0 if k < held else np.nan, 0.01, 0.1, (0.01, 0.02))
+
+    jobs = [Job(plant, s, name) for plant in PLANTS for name, s in swingup.ROWS]
+    return {job: [some(k) for k in range(count)] for job in jobs}
+
+
+def test_a_claim_is_met_or_not() -> None:
+    assert all(c.met for c in claims(rows(20)))
+    assert len(claims(rows(20))) == 3
+    assert not any(c.met for c in claims(rows(17)))
+
+
+def test_the_table_fits_88_columns() -> None:
+    console = Console(width=88, record=True, file=io.StringIO())
+    report(console, rows(19))
     printed = console.export_text()
     assert "…" not in printed
-    assert printed.count("1/1") == printed.count("0/1") == 2
-    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("19/20") == 3 * len(swingup.ROWS)

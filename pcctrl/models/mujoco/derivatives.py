@@ -29,7 +29,7 @@ def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
         # From here on the solver starts at its answer, so that differences are smooth.
         mujoco.mj_forward(model, data)
         G_step = _step_by_force(sim, w) if len(w) else G
-        mujoco.mjd_transitionFD(model, data, EPSILON, True, A_step, B_step, None, None)
+        mujoco.mjd_transitionFD(model, data, EPSILON, False, A_step, B_step, None, None)
         F, B, G = A_step @ F, A_step @ B + B_step[:, sim.inputs], A_step @ G + G_step
         if j < sim.substeps - 1:
             mujoco.mj_step(model, data)
@@ -56,7 +56,7 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
         if sim.stage == ACCELERATIONS:
             E[sensors] = _read_by_force(sim, w)[sensors]
         C_all, D_all = np.zeros((model.nsensordata, n)), np.zeros((model.nsensordata, model.nu))
-        mujoco.mjd_transitionFD(model, data, EPSILON, True, None, None, C_all, D_all)
+        mujoco.mjd_transitionFD(model, data, EPSILON, False, None, None, C_all, D_all)
         C[sensors], D[sensors] = C_all[rows], D_all[rows][:, sim.inputs]
     poses = [i for i in hidden if sim.readings[i].field != "sensordata"]
     if poses:
@@ -75,20 +75,19 @@ def _step_by_force(sim: Simulator, w: Array) -> Array:
     G = np.zeros((sim.n, len(w)))
     qpos, qvel, act, _, warm = sim.views
     before = [(view, view.copy()) for view in (qpos, qvel, act, warm)]
-    forces = _FORCE * np.eye(len(w))
-    for i in range(len(w)):
-        ends = []
-        for moved in (w - forces[i], w + forces[i]):
-            sim.push(moved)
-            mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 1)
-            sim.integrator(sim.model, sim.data)
-            ends.append((qpos.copy(), np.concatenate([qvel, act])))
-            for view, value in before:
-                view[:] = value
-        (behind, slow), (ahead, fast) = ends
-        G[: sim.nv, i] = (ahead - behind) if sim.flat else sim.moved(behind, ahead)
-        G[sim.nv :, i] = fast - slow
-    G /= 2.0 * _FORCE
+    ends = []
+    for moved in (w, *(w + _FORCE * np.eye(len(w)))):
+        sim.push(moved)
+        mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 1)
+        sim.integrator(sim.model, sim.data)
+        ends.append((qpos.copy(), np.concatenate([qvel, act])))
+        for view, value in before:
+            view[:] = value
+    start, rates = ends[0]
+    for i, (end, moved_rates) in enumerate(ends[1:]):
+        G[: sim.nv, i] = (end - start) if sim.flat else sim.moved(start, end)
+        G[sim.nv :, i] = moved_rates - rates
+    G /= _FORCE
     sim.push(w)
     return G
 
@@ -107,14 +106,13 @@ def _step_by_inertia(sim: Simulator) -> Array:
 
 def _read_by_force(sim: Simulator, w: Array) -> Array:
     """Return how the readings (m, q) depend on forces, at what is set and worked out."""
-    E = np.zeros((len(sim.readings), len(w)))
-    for i in range(len(w)):
-        for eps in (_FORCE, -_FORCE):
-            sim.push(w + eps * np.eye(len(w))[i])
-            mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 0)
-            E[:, i] += sim.present() / (2.0 * eps)
+    E, here = np.zeros((len(sim.readings), len(w))), sim.present()
+    for i, moved in enumerate(w + _FORCE * np.eye(len(w))):
+        sim.push(moved)
+        mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 0)
+        E[:, i] = sim.present() - here
     sim.push(w)
-    return E
+    return E / _FORCE
 
 
 def _pose_row(sim: Simulator, reading: Reading) -> Array:

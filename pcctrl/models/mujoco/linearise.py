@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, choose
 from pcctrl.errors import ModelError, ParameterError
+from pcctrl.models.checks import as_noises
 from pcctrl.models.linear import LinearModel
+from pcctrl.models.mujoco.names import actuator_names, choose_forces, state_names
 from pcctrl.noise import Noise, White
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ __all__ = ["linearise"]
 _EPSILON = 1e-6
 # Velocities or accelerations above this (SI units) mean that the operating point is not at rest.
 _AT_REST = 1e-3
+# Actuators whose state follows the control.
+_LAGS = (int(mujoco.mjtDyn.mjDYN_FILTER), int(mujoco.mjtDyn.mjDYN_FILTEREXACT))
 
 
 def linearise(
@@ -39,27 +43,29 @@ def linearise(
 ) -> LinearModel:
     """Return the linear model of ``mjmodel`` about a rest, by central differences of its own physics step.
 
-    States are the tangent-space positions and then the velocities of all degrees of freedom. Native sensor and actuator
-    delays are left out. Unlike ``mjd_transitionFD``, which it equals where that works, it takes models with RK4 or with
-    delays as well. Noise acts, as in the simulation, at every physics step.
+    States are the tangent-space positions and then the velocities of all degrees of freedom, then the actuators' own.
+    Native sensor and actuator delays are left out. Unlike ``mjd_transitionFD``, which it equals where that works, it
+    takes models with RK4 or with delays as well. Noise acts, as in the simulation, at every physics step;
+    accelerometers and force sensors feel it if it is coloured (a white force has no value at a moment).
 
     Args:
         mjmodel: the model; it is not changed.
         qpos: (nq,) positions at rest.
         qvel: (nv,) velocities there.
-        ctrl: (nu,) controls that keep it there.
+        ctrl: (nu,) controls that keep it there; an actuator that lags (``filter`` or ``filterexact``) has caught up
+            with its own, other actuator states are zero.
         sensors: names of MJCF sensors to read, all by default.
         dt: control interval in seconds, a multiple of the physics time step; that step by default.
-        noise_input: names of the joints on whose first degree of freedom a disturbing force or torque acts.
+        noise_input: names of what the disturbances push: degrees of freedom or ``BODY:x``, … as for `MujocoModel`.
         process_noise: the disturbance (N or N·m) on each of them.
         sensor_noise: one a sensor reading; by default white with the ``noise`` that the MJCF states, or 1e-3 where it
             states none.
-        prior: covariance (2 nv, 2 nv) of the state before the first sample.
+        prior: covariance (n, n) of the state before the first sample.
 
     Raises:
         ShapeError: an array of the wrong size.
-        UnknownNameError: no such sensor or joint.
-        ParameterError: dt is not a multiple of the physics step, or actuators have internal states.
+        UnknownNameError: no such sensor, nor degree of freedom or body and axis.
+        ParameterError: dt is not a multiple of the physics step.
         ModelError: the point is not at rest.
     """
     if not isinstance(mjmodel, mujoco.MjModel):
@@ -67,16 +73,14 @@ def linearise(
     model = copy.deepcopy(mjmodel)
     model.actuator_delay[:] = 0.0
     model.sensor_delay[:] = 0.0
-    if model.na:
-        raise ParameterError(
-            name="mjmodel", expected="actuators without internal state", received=f"{model.na} activation states"
-        )
     data = mujoco.MjData(model)
     data.qpos[:] = as_array("qpos", qpos, (model.nq,))
     data.qvel[:] = as_array("qvel", qvel, (model.nv,))
     data.ctrl[:] = as_array("ctrl", ctrl, (model.nu,))
+    for i in np.flatnonzero(np.isin(model.actuator_dyntype, _LAGS)):
+        data.act[model.actuator_actadr[i]] = data.ctrl[i]
     mujoco.mj_forward(model, data)
-    fastest = max(float(np.abs(data.qacc).max(initial=0.0)), float(np.abs(data.qvel).max(initial=0.0)))
+    fastest = max(float(np.abs(rates).max(initial=0.0)) for rates in (data.qacc, data.qvel, data.act_dot))
     if fastest > _AT_REST:
         raise ModelError(
             name="qpos, qvel, ctrl", expected="a point at rest (rates below 1e-3)", received=f"{fastest:.3g}"
@@ -84,7 +88,11 @@ def linearise(
 
     rows, names = _sensor_rows(model, sensors)
     nv, h = model.nv, float(model.opt.timestep)
-    A, B, G, C, D = _derivatives(model, data, [_dof(model, name) for name in noise_input])
+    _, general, cartesian = choose_forces(model, noise_input)
+    A, B, G, C, D, E = _derivatives(model, data, general, cartesian)
+    # What is left of rounding is no feeling; and a white force has no value that could be felt.
+    E[np.abs(E) < 1e-9] = 0.0
+    E[:, [w.density > 0.0 for w in as_noises("process_noise", process_noise, len(general), sensor=False)]] = 0.0
     if sensor_noise is None:
         sensor_noise = [White(std=std) for std in _stated_noise(model)[rows]]
     position = np.asarray(qpos, dtype=np.float64) if model.nq == nv else np.zeros(nv)
@@ -95,12 +103,13 @@ def linearise(
         D[rows],
         dt=h,
         noise_input=G,
+        noise_output=E[rows] if E[rows].any() else None,
         process_noise=process_noise,
         sensor_noise=sensor_noise,
         prior=prior,
-        operating_point=(np.concatenate([position, data.qvel]), data.ctrl.copy(), data.sensordata[rows]),
-        states=[*(f"{j}_pos" for j in _dof_names(model)), *(f"{j}_vel" for j in _dof_names(model))],
-        inputs=[model.actuator(i).name or f"u{i}" for i in range(model.nu)],
+        operating_point=(np.concatenate([position, data.qvel, data.act]), data.ctrl.copy(), data.sensordata[rows]),
+        states=state_names(model),
+        inputs=actuator_names(model),
         sensors=names,
     )
     return linear if dt is None else linear.resampled(dt)
@@ -125,48 +134,35 @@ def _stated_noise(model: mujoco.MjModel) -> Array:
     return np.where(stated > 0.0, stated, 1e-3)
 
 
-def _dof(model: mujoco.MjModel, joint: str) -> int:
-    names = [model.joint(i).name for i in range(model.njnt)]
-    return int(model.jnt_dofadr[names.index(choose("noise_input", joint, names))])
-
-
-def _dof_names(model: mujoco.MjModel) -> list[str]:
-    names = []
-    for dof in range(model.nv):
-        joint = int(model.dof_jntid[dof])
-        name = model.joint(joint).name or f"joint{joint}"
-        offset = dof - int(model.jnt_dofadr[joint])
-        single = int(np.count_nonzero(model.dof_jntid == joint)) == 1
-        names.append(name if single else f"{name}_{offset}")
-    return names
-
-
 def _derivatives(
-    model: mujoco.MjModel, data: mujoco.MjData, dofs: Sequence[int]
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return A, B, G, C, D: central differences of one physics step and of the sensors read at its start."""
-    nv, nu, q = model.nv, model.nu, len(dofs)
-    width = 2 * nv + nu + q
-    steps, readings = np.zeros((2 * nv, width)), np.zeros((model.nsensordata, width))
+    model: mujoco.MjModel, data: mujoco.MjData, general: Array, cartesian: Array
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Return A, B, G, C, D, E: central differences of one physics step and of the sensors read at its start."""
+    nv, nu, n = model.nv, model.nu, 2 * model.nv + model.na
+    width = n + nu + len(general)
+    steps, readings = np.zeros((n, width)), np.zeros((model.nsensordata, width))
     for i in range(width):
         for sign in (1.0, -1.0):
             # The inputs act linearly over a step, so their perturbation may be large; a state's may not.
-            eps = sign * (_EPSILON if i < 2 * nv else 1e-3)
+            eps = sign * (_EPSILON if i < n else 1e-3)
             moved = copy.copy(data)
             if i < nv:
                 mujoco.mj_integratePos(model, moved.qpos, np.eye(nv)[i], eps)
             elif i < 2 * nv:
                 moved.qvel[i - nv] += eps
-            elif i < 2 * nv + nu:
-                moved.ctrl[i - 2 * nv] += eps
+            elif i < n:
+                moved.act[i - 2 * nv] += eps
+            elif i < n + nu:
+                moved.ctrl[i - n] += eps
             else:
-                moved.qfrc_applied[dofs[i - 2 * nv - nu]] += eps
+                moved.qfrc_applied[:] += eps * general[i - n - nu]
+                moved.xfrc_applied[:] += eps * cartesian[i - n - nu].reshape(-1, 6)
             mujoco.mj_forward(model, moved)
             readings[:, i] += moved.sensordata / (2.0 * eps)
             mujoco.mj_step(model, moved)
             shift = np.zeros(nv)
             mujoco.mj_differentiatePos(model, shift, 1.0, data.qpos, moved.qpos)
-            steps[:, i] += np.concatenate([shift, moved.qvel]) / (2.0 * eps)
-    A, B, G = np.split(steps, [2 * nv, 2 * nv + nu], axis=1)
-    C, D, _ = np.split(readings, [2 * nv, 2 * nv + nu], axis=1)
-    return A, B, G, C, D
+            steps[:, i] += np.concatenate([shift, moved.qvel, moved.act]) / (2.0 * eps)
+    A, B, G = np.split(steps, [n, n + nu], axis=1)
+    C, D, E = np.split(readings, [n, n + nu], axis=1)
+    return A, B, G, C, D, E

@@ -16,6 +16,9 @@ _ELEMENTS = 100_000
 _PIXELS = 100_000_000
 _MEMORY = 2**30  # bytes
 _COUNT = 1_000_000
+# Of keyframes, iterations a step, and the resolution of a mesh that MuJoCo makes.
+_FEW = {"nkey": 10_000, "iterations": 10_000, "ls_iterations": 10_000, "noslip_iterations": 10_000, "params": 1000}
+_FEW |= {"ccd_iterations": 10_000, "sdf_iterations": 10_000, "sdf_initpoints": 10_000, "actdim": 10_000}
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50, "E": 2**60}
 _FOLDERS = ("meshdir", "texturedir", "assetdir")
 
@@ -31,7 +34,7 @@ def check_mjcf(name: str, text: str, folder: Path | None, seen: frozenset[Path] 
 
     Raises:
         FileError: not an MJCF model; a file outside ``folder`` or, to be included, missing; or counts of more than
-            100 000 elements, 100 million pixels or 1 GiB.
+            100 000 elements, 100 million pixels, 1 GiB or 10 000 iterations a step.
     """
     if len(text) > _LONGEST or "<!DOCTYPE" in text or "<!ENTITY" in text:
         received = f"{len(text)} characters" if len(text) > _LONGEST else "a document type"
@@ -106,9 +109,10 @@ def _check_sizes(name: str, element: ET.Element) -> None:
         if match is None or int(match[1]) * _UNITS.get(match[2].upper(), 1) > _MEMORY:
             raise FileError(name=name, expected="memory of at most 1G", received=memory)
     for key in element.attrib:
-        counts = element.tag == "size" and key != "memory"
-        if (counts or key in ("nsample", "nuser")) and _whole(name, element, key) > _COUNT:
-            raise FileError(name=name, expected=f"{key} of at most {_COUNT}", received=element.attrib[key])
+        counts = key in ("nsample", "nuser", *_FEW) or (element.tag == "size" and key != "memory")
+        most = _FEW.get(key, _COUNT)
+        if counts and _whole(name, element, key) > most:
+            raise FileError(name=name, expected=f"{key} of at most {most}", received=element.attrib[key])
 
 
 def _whole(name: str, element: ET.Element, key: str) -> int:

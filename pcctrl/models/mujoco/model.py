@@ -17,11 +17,12 @@ from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.checks import as_noises, as_rates, together
 from pcctrl.models.differences import differentiate_readout, differentiate_transition
 from pcctrl.models.mujoco.derivatives import read_derivatives, step_derivatives
+from pcctrl.models.mujoco.guards import sane, usable
 from pcctrl.models.mujoco.mismatch import Mismatch, misfit
 from pcctrl.models.mujoco.names import choose_actuators, choose_forces, choose_readings, state_names
-from pcctrl.models.mujoco.simulator import Simulator, sane, usable
+from pcctrl.models.mujoco.simulator import Simulator
 from pcctrl.models.mujoco.source import load
-from pcctrl.models.protocol import Jacobians
+from pcctrl.models.protocol import Jacobians, Steady
 from pcctrl.noise import Noise, White
 
 __all__ = ["MujocoModel"]
@@ -31,7 +32,7 @@ _MOST_STATES = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class MujocoModel:
+class MujocoModel(Steady):
     r"""A MuJoCo simulation as a `GenerativeModel`: any joints, contacts, actuators with states.
 
     The n states are the positions of all degrees of freedom (nv), their velocities (nv), and the actuators' own states:
@@ -43,7 +44,7 @@ class MujocoModel:
     ``model.resampled(model.dt / model.substeps)``. Sensors read the state as it is, not as it was a physics step ago
     (MuJoCo's own ``sensordata`` after ``mj_step``). Native delays are left out. Controls are not clipped: pass what was
     applied, for a disturbance adds to it even at a limit. Not for several threads at once. Batches go through
-    ``mujoco.batch``, bit for bit as one by one; if the physics of one breaks down, MuJoCo prints a warning as well.
+    ``mujoco.batch``, bit for bit as one by one.
 
     Args:
         source: an ``mjModel``, the path of an MJCF file (whose files must lie within its folder), an XML string without

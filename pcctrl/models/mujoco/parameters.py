@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, choose, positive
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.mujoco.derivatives import step_derivatives
+from pcctrl.models.mujoco.guards import sane
 from pcctrl.models.mujoco.model import MujocoModel
-from pcctrl.models.mujoco.simulator import ACCELERATIONS, Simulator, sane
+from pcctrl.models.mujoco.simulator import ACCELERATIONS, Simulator
 from pcctrl.models.parametric import Parameter
 from pcctrl.noise import White
 

@@ -9,16 +9,14 @@ from typing import Any
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
-from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
+from pcctrl.models.mujoco.guards import quiet, sane, usable
 from pcctrl.models.mujoco.names import Reading
 
-__all__ = ["Simulator", "sane", "usable"]
+__all__ = ["Simulator"]
 
-# Beyond this MuJoCo itself speaks of bad physics, prints a warning and writes a log file.
-_HUGE = 1e10
-EPSILON = 1e-6
+EPSILON = 1e-7
 _KEPT_BATCHES = 4
 _POSITIONS, VELOCITIES, ACCELERATIONS = 1, 2, 3  # mjtStage
 _FIELDS = ("sensordata", "qpos", "qvel", "xpos", "xmat")
@@ -72,7 +70,7 @@ class Simulator:
         self._direct = np.array([-1 if r.state is None else r.state for r in readings])
         self._state_only = bool((self._direct >= 0).all())
         self._groups = [
-            (name, rows, [readings[i].index for i in rows])
+            (name, np.array(rows), np.array([readings[i].index for i in rows]))
             for name in _FIELDS
             if (rows := [i for i, r in enumerate(readings) if r.field == name])
         ]
@@ -86,11 +84,12 @@ class Simulator:
             warning.number = 1
         self.views = (data.qpos, data.qvel, data.act, data.ctrl, data.qacc_warmstart)
         self._forces = (data.qfrc_applied, data.xfrc_applied.reshape(-1))
+        self._read = [(getattr(data, name).reshape(-1), rows, entries) for name, rows, entries in self._groups]
         self._batches: dict[int, tuple[Any, dict[str, Array]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # Views and batches are of this process; the rest is the model.
-        return {k: v for k, v in self.__dict__.items() if k not in ("data", "views", "_forces", "_batches")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("data", "views", "_forces", "_read", "_batches")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -173,9 +172,9 @@ class Simulator:
     def push(self, w: Array) -> None:
         """Apply the forces w (q,)."""
         if self._forced[0]:
-            self._forces[0][:] = w.dot(self.general)
+            np.dot(w, self.general, out=self._forces[0])
         if self._forced[1]:
-            self._forces[1][:] = w.dot(self.cartesian)
+            np.dot(w, self.cartesian, out=self._forces[1])
 
     def _batch(self, x: Array, u: Array, w: Array) -> tuple[Any, dict[str, Array]]:
         size = len(x)
@@ -234,7 +233,8 @@ class Simulator:
         ahead = np.full(x.shape, np.nan)
         if good.any():
             batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
-            batch.step(nstep=self.substeps)
+            with quiet():
+                batch.step(nstep=self.substeps)
             qpos = views["qpos"]
             positions = qpos if self.flat else [self.coordinates(row) for row in qpos]
             ahead[good] = np.concatenate([positions, views["qvel"], views["act"]], axis=1)[good]
@@ -249,14 +249,18 @@ class Simulator:
             y[good] = x[good][:, self._direct]
         elif good.any():
             batch, views = self._batch(*(np.where(good[:, None], a, 0.0) for a in (x, u, w)))
-            batch.forward(stage=self.stage)
+            with quiet():
+                batch.forward(stage=self.stage)
             y[good] = self.gather(views)[good]
         y[~np.isfinite(y).all(axis=-1)] = np.nan
         return y
 
     def present(self) -> Array:
         """Return the readings (m,) as `data` has them."""
-        return np.asarray(self.gather({name: getattr(self.data, name)[None] for name in _FIELDS})[0])
+        y = np.empty(len(self.readings))
+        for view, rows, entries in self._read:
+            y[rows] = view[entries]
+        return y
 
     def gather(self, fields: dict[str, Array]) -> Array:
         """Return the readings (k, m) in arrays (k, …) of MuJoCo's."""
@@ -265,22 +269,6 @@ class Simulator:
         for name, rows, entries in self._groups:
             y[:, rows] = fields[name].reshape(size, -1)[:, entries]
         return y
-
-
-def sane(*vectors: Array) -> bool:
-    """Return whether all vectors are finite and of a size that physics has."""
-    # Not by `dot`, which warns of what overflows.
-    total = 0.0
-    for v in vectors:
-        total += float(np.vdot(v, v))
-    return total < _HUGE**2
-
-
-def usable(*arrays: Array) -> NDArray[np.bool_]:
-    """Return which rows of all arrays (k, …) are finite and of a size that physics has."""
-    # By the sum of squares, in which one NaN or infinity is enough.
-    total = sum((np.einsum("ki,ki->k", a, a) for a in arrays), np.zeros(len(arrays[0])))
-    return np.asarray(total < _HUGE**2)
 
 
 def _quaternions(model: mujoco.MjModel) -> Array:

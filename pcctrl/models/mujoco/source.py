@@ -72,5 +72,5 @@ def _compile(source: str | Path) -> mujoco.MjModel:
         return mujoco.MjModel.from_xml_path(str(path))
     except OSError as error:
         raise FileError(name=name, expected="an MJCF file", received=error.strerror or error) from None
-    except (ValueError, mujoco.FatalError) as error:
+    except (ValueError, RuntimeError, mujoco.FatalError) as error:
         raise FileError(name=name, expected="a valid MJCF model", received=error) from None
