@@ -50,7 +50,7 @@ class RealTimeAgent:
         other = mean + 0.1 * rng.standard_normal(len(mean))
         if not np.allclose(joint.readout(other, u + 1.0), self._offset + self._C @ other):
             raise ModelError(name="agent.filter.model", expected="sensors linear in its state", received=filter_.model)
-        self._R = np.diag(joint.R)
+        self._R = np.diag(joint.R_at(mean))
         self._low, self._high = agent.limits
         self.reset()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -16,7 +15,7 @@ from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import SmoothingFilter
-from pcctrl.filters.trust import TRUST_TIME, compare, grouped
+from pcctrl.filters.trust import TRUST_TIME, Redundancy
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import PastModel, generalise
 
@@ -105,7 +104,7 @@ class NonlinearFilter(SmoothingFilter):
     trust_time: float = TRUST_TIME
 
     def __post_init__(self) -> None:
-        _ = self._prior, self._groups  # what has no prior says so now, not in the loop
+        _ = self._prior, self._redundancy  # what has no prior says so now, not in the loop
 
     @cached_property
     def joint(self) -> GeneralisedModel:
@@ -122,22 +121,11 @@ class NonlinearFilter(SmoothingFilter):
         return frozen(self.joint.prior(self.model.prior))
 
     @cached_property
-    def _groups(self) -> list[NDArray[np.int64]]:
-        """Indices of the sensors of each redundant group."""
-        joint = self.joint
-        rows = joint.readout_jacobian(joint.mean, joint.input)[:, : joint.plant]
-        return grouped(self.redundant, self.model.sensors or (), rows)
-
-    @cached_property
-    def _marginal(self) -> Array:
-        """Variance (m,) of the whole noise of each sensor."""
-        H = self.joint.sensor_chains.H
-        return frozen(self.joint.R + (H**2).sum(axis=1))
-
-    @property
-    def _watched(self) -> bool:
-        """Whether the prior's part in the variances of the readings is wanted."""
-        return self.outlier_threshold is not None or bool(self._groups)
+    def _redundancy(self) -> Redundancy | None:
+        """The groups of sensors whose precisions are learned."""
+        if not self.redundant:
+            return None
+        return Redundancy(self.joint, self.model.sensors or (), self.redundant, self.model.dt / self.trust_time)
 
     @property
     def is_plain(self) -> bool:
@@ -187,7 +175,11 @@ class NonlinearFilter(SmoothingFilter):
         with np.errstate(all="ignore"):
             later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-        return replace(belief, mean=later, covariance=covariance, input=u, held=held if usual else None)
+            trust = belief.trust
+            if trust is not None and self._redundancy is not None:
+                F, Q = joint.linearised(mean, u)[1:] if held is None else held[:2]
+                trust = self._redundancy.ahead(joint, trust, u, F, Q)
+        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None, trust)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
@@ -203,7 +195,7 @@ class NonlinearFilter(SmoothingFilter):
         else:
             (later, F, Q), age = joint.linearised(mean, u), 0
         covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
-        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 else None
+        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 or self.redundant else None
 
     def _across(self, belief: Belief, u: Array) -> Array:
         _, F, _ = self.joint.linearised(belief.mean, u)
@@ -248,9 +240,9 @@ class NonlinearFilter(SmoothingFilter):
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
         trust = belief.trust
-        if self._groups:
-            variance, rate = self._marginal, self.model.dt / self.trust_time
-            trust = compare(y, innovation, sensed.spread, variance, self._groups, rate, trust, sample.present)
+        if self._redundancy is not None:
+            prior = belief.mean, belief.covariance, belief.input
+            trust = self._redundancy.compare(y, prior, trust, sample.present)
             sample = sample._replace(R=sample.R * np.exp(trust.level))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
@@ -266,13 +258,13 @@ class NonlinearFilter(SmoothingFilter):
             covariance = np.where(reset[..., None, None], self._prior, covariance)
         info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust)
         held = belief.held if reset is None else None
-        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust), info
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust if reset is None else None), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""
         joint, P = self.joint, belief.covariance
         C = joint.readout_jacobian(belief.mean, belief.input)
-        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self._watched else C[..., 0]
+        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self.outlier_threshold is not None else C[..., 0]
         return Sensed(P, joint.readout(belief.mean, belief.input), C, spread)
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:

@@ -7,33 +7,40 @@ moves all of them, and no :math:`c_i`; a fault moves its own. The sensor's log-v
 .. math:: \bar F(s_i) = \tfrac12 e^{-s_i}\,\overline{c_i^2 / \nu_i} + \tfrac12 s_i,\qquad
           s_i = \ln \overline{c_i^2 / \nu_i}\ \text{if the sensor is to blame, else}\ 0,
 
-:math:`\nu_i` the variance expected of :math:`c_i`. Of three sensors two agree. Of two, each contradicts the other,
-and only the prediction can tell which is wrong: the one to blame is that whose innovations have been larger, in
-variances, by a margin. Where they are not, as for an error that creeps in slower than the plant might move by itself,
-both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance that explains
-it are one and the same to a filter.
+:math:`\nu_i` the variance expected of :math:`c_i`. Of three sensors two agree. Of two, each contradicts the other, and
+only the dynamics can tell which is wrong: so each of a pair has a belief of its own, that never sees its fellow, and the
+one to blame is that whose own belief has been surprised more, by a margin. (The common belief cannot tell: it goes
+with the more precise of the two, right or wrong.) Where neither was, as for an error that creeps in as slowly as the plant
+might be pushed, both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance that
+explains it are one and the same to a filter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose
 from pcctrl.errors import ParameterError
+from pcctrl.free_energy import correct
 
-__all__ = ["TRUST_TIME", "Trust", "compare", "grouped"]
+if TYPE_CHECKING:
+    from pcctrl.models import GeneralisedModel
+
+__all__ = ["TRUST_TIME", "Redundancy", "Trust"]
 
 # Seconds over which contradictions are averaged.
 TRUST_TIME = 0.02
-
 # The mean square of a contradiction, in variances, from which on it is one; coloured noise gets that far seldom.
 _CONTRADICTION = 12.0
-# By what factor a sensor's innovations must surprise more than its fellows', in mean squares, for it to be to blame.
-_MARGIN = 3.0
+# By what factor a sensor's innovations must surprise more than its fellow's, in mean squares, for it to be to blame; and
+# by how much: a frozen sensor in a plant at rest is quieter than a healthy one.
+_MARGIN, _SURPRISE = 2.0, 1.5
+# Part of the random walk's rate that the beliefs of one sensor are left: what they may put down to it is no surprise.
+_CALM = 0.1
 # A contradiction counts for no more, so that a sensor that has healed is believed after 7 times the time constant.
 _MOST = 1e4
 
@@ -43,13 +50,18 @@ class Trust(NamedTuple):
 
     Args:
         contrast: mean square of what contradicts a sensor's fellows, in variances (..., m).
-        surprise: mean square of its innovations, in variances (..., m).
+        surprise: mean square of what surprises its own belief, in variances (..., m).
         level: what is added to the logarithm of its variance (..., m).
+        mean: (..., 2, N) of the beliefs that see but the first of each pair, and but the second; (..., 0, N) if there
+            are no pairs.
+        covariance: theirs, (..., 2, N, N).
     """
 
     contrast: Array
     surprise: Array
     level: Array
+    mean: Array
+    covariance: Array
 
     @property
     def faulty(self) -> NDArray[np.bool_]:
@@ -62,70 +74,109 @@ class Trust(NamedTuple):
         return np.asarray((self.contrast > _CONTRADICTION) & (self.level == 0.0))
 
 
-def grouped(redundant: Sequence[Sequence[str]], names: Sequence[str], rows: Array) -> list[NDArray[np.int64]]:
-    """Return the indices of the sensors of each group.
+class Redundancy:
+    """Groups of sensors that read the same, and what is made of their contradictions.
 
     Args:
-        redundant: names of those that read the same.
+        joint: what the filter believes.
         names: of all m sensors.
-        rows: how they depend on the state of the plant (m, n).
+        groups: names of those that read the same.
+        rate: part of the time constant that a sample takes.
 
     Raises:
         UnknownNameError: no sensor has that name.
-        ParameterError: a group of one, or of sensors that do not read the same.
+        ParameterError: a group of one, or of sensors that do not read the same of the plant.
     """
-    known = list(names)
-    groups = [np.array([known.index(choose("redundant", s, known)) for s in group]) for group in redundant]
-    for group, given in zip(groups, redundant, strict=True):
-        if len(group) < 2 or not np.allclose(rows[group], rows[group[0]]):
-            expected = "groups of two or more sensors that read the same of the state"
-            raise ParameterError(name="redundant", expected=expected, received=given)
-    return groups
 
+    def __init__(
+        self, joint: GeneralisedModel, names: Sequence[str], groups: Sequence[Sequence[str]], rate: float
+    ) -> None:
+        known = list(names)
+        self.joint, self.rate = joint, min(rate, 1.0)
+        self.groups = [np.array([known.index(choose("redundant", s, known)) for s in group]) for group in groups]
+        rows = joint.readout_jacobian(joint.mean, joint.input)[:, : joint.plant]
+        for group, given in zip(self.groups, groups, strict=True):
+            if len(group) < 2 or not np.allclose(rows[group], rows[group[0]]):
+                expected = "groups of two or more sensors that read the same of the state"
+                raise ParameterError(name="redundant", expected=expected, received=given)
+        self.variance = joint.R_at(joint.mean) + (joint.sensor_chains.H**2).sum(axis=1)
+        pairs = [group for group in self.groups if len(group) == 2]
+        # Which sensors each of the two beliefs sees, and which of the two is a sensor's own.
+        self.seen, self.own = np.ones((2 if pairs else 0, len(known)), dtype=bool), np.zeros(len(known), dtype=int)
+        for first, second in pairs:
+            self.seen[0, second] = self.seen[1, first] = False
+            self.own[second] = 1
 
-def compare(
-    y: Array,
-    innovation: Array,
-    spread: Array,
-    variance: Array,
-    groups: Sequence[NDArray[np.int64]],
-    rate: float,
-    memory: Trust | None,
-    present: NDArray[np.bool_] | None,
-) -> Trust:
-    """Return what to remember after a sample.
+    def ahead(self, joint: GeneralisedModel, trust: Trust, u: Array, F: Array, Q: Array) -> Trust:
+        """Return what is remembered later, under u (..., p), by the filter's own F and Q (..., N, N) of ``joint``."""
+        if not len(self.seen):
+            return trust
+        walks = range(joint.plant + joint.process, joint.exogenous.stop)
+        F, Q = F[..., None, :, :], Q[..., None, :, :].copy()
+        Q[..., walks, walks] *= _CALM**2
+        covariance = F @ trust.covariance @ np.swapaxes(F, -1, -2) + Q
+        return trust._replace(mean=joint.ahead(trust.mean, u[..., None, :]), covariance=covariance)
 
-    Args:
-        y: readings (..., m).
-        innovation: (..., m).
-        spread: their variances by the prior alone (..., m).
-        variance: of the whole noise of each sensor (m,).
-        groups: indices of sensors that read the same quantity.
-        rate: part of the time constant that a sample takes.
-        memory: from the last sample, None at the first.
-        present: (..., m), or None for all.
-    """
-    if memory is None:
-        memory = Trust(np.ones(y.shape), np.ones(y.shape), np.zeros(y.shape))
-    contrast, surprise, level = (a.copy() for a in memory)
-    here = np.ones(y.shape, dtype=bool) if present is None else present
-    shock = np.minimum(innovation**2 / (spread + variance), _MOST)
-    for group in groups:
-        there = here[..., group]
-        weight = np.where(there, np.exp(-level[..., group]) / variance[group], 0.0)
-        total = weight.sum(axis=-1, keepdims=True)
-        rest = total - weight
-        # A sensor is compared only where it and a fellow were read.
-        fit = there & (rest > 1e-9 * total)
-        reading = np.where(there, y[..., group], 0.0)
-        others = np.where(fit, rest, 1.0)
-        fellows = ((weight * reading).sum(axis=-1, keepdims=True) - weight * reading) / others
-        expected = variance[group] + 1.0 / others
-        off = np.minimum((reading - fellows) ** 2 / expected, _MOST)
-        contrast[..., group] += np.where(fit, rate * (off - contrast[..., group]), 0.0)
-        surprise[..., group] += np.where(fit, rate * (shock[..., group] - surprise[..., group]), 0.0)
-        level[..., group] = _judge(contrast[..., group], surprise[..., group], level[..., group], len(group) > 2)
-    return Trust(contrast, surprise, level)
+    def compare(
+        self,
+        y: Array,
+        prior: tuple[Array, Array, Array],
+        memory: Trust | None,
+        present: NDArray[np.bool_] | None,
+    ) -> Trust:
+        """Return what to remember after a sample.
+
+        Args:
+            y: readings (..., m).
+            prior: mean (..., N) and covariance of the common prediction, and the input (..., p).
+            memory: from the last sample, None at the first.
+            present: (..., m), or None for all.
+        """
+        here = np.ones(y.shape, dtype=bool) if present is None else present
+        if memory is None:
+            mean, P, _ = prior
+            own = np.repeat(mean[..., None, :], len(self.seen), axis=-2)
+            P = np.broadcast_to(P[..., None, :, :], (*own.shape, own.shape[-1]))
+            memory = Trust(np.ones(y.shape), np.ones(y.shape), np.zeros(y.shape), own, P)
+        contrast, surprise, level = (a.copy() for a in memory[:3])
+        shock, mean, covariance = self._alone(y, prior, memory, here)
+        for group in self.groups:
+            there = here[..., group]
+            weight = np.where(there, np.exp(-level[..., group]) / self.variance[group], 0.0)
+            total = weight.sum(axis=-1, keepdims=True)
+            rest = total - weight
+            # A sensor is compared only where it and a fellow were read.
+            fit = there & (rest > 1e-9 * total)
+            reading = np.where(there, y[..., group], 0.0)
+            others = np.where(fit, rest, 1.0)
+            fellows = ((weight * reading).sum(axis=-1, keepdims=True) - weight * reading) / others
+            off = np.minimum((reading - fellows) ** 2 / (self.variance[group] + 1.0 / others), _MOST)
+            contrast[..., group] += np.where(fit, self.rate * (off - contrast[..., group]), 0.0)
+            surprise[..., group] += np.where(fit, self.rate * (shock[..., group] - surprise[..., group]), 0.0)
+            level[..., group] = _judge(contrast[..., group], surprise[..., group], level[..., group], len(group) > 2)
+        return Trust(contrast, surprise, level, mean, covariance)
+
+    def _alone(
+        self, y: Array, prior: tuple[Array, Array, Array], memory: Trust, here: NDArray[np.bool_]
+    ) -> tuple[Array, Array, Array]:
+        """Return how much each sensor surprises its own belief (..., m), in variances, and these beliefs after it."""
+        mean, P = memory.mean, memory.covariance
+        if not len(self.seen):
+            return np.zeros(y.shape), mean, P
+        u, joint = prior[2][..., None, :], self.joint
+        there = here[..., None, :] & self.seen
+        C = joint.readout_jacobian(mean, u) * there[..., None]
+        error = np.where(there, y[..., None, :] - joint.readout(mean, u), 0.0)
+        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
+        shock = np.minimum(error**2 / (spread + self.variance), _MOST)
+        correction = correct(P, C, np.where(there, joint.R_at(mean), 1.0))
+        moved = joint.integrate(mean, (correction.gain @ error[..., None])[..., 0])
+        # One that is lost starts again from the common belief.
+        lost = ~np.isfinite(moved.sum(axis=-1) + correction.covariance.sum(axis=(-2, -1)))
+        covariance = np.where(lost[..., None, None], prior[1][..., None, :, :], correction.covariance)
+        moved, shock = np.where(lost[..., None], prior[0][..., None, :], moved), np.nan_to_num(shock, nan=_MOST)
+        own = np.take_along_axis(shock, np.broadcast_to(self.own, (*y.shape[:-1], 1, y.shape[-1])), axis=-2)
+        return own[..., 0, :], moved, covariance
 
 
 def _judge(contrast: Array, surprise: Array, level: Array, outvoted: bool) -> Array:
@@ -137,8 +188,8 @@ def _judge(contrast: Array, surprise: Array, level: Array, outvoted: bool) -> Ar
     worst = np.take_along_axis(healthy, first, axis=-1)
     second = healthy.copy()
     np.put_along_axis(second, first, -np.inf, axis=-1)
-    second_best = second.max(axis=-1, keepdims=True)
+    rival = second.max(axis=-1, keepdims=True)
     # One sensor must remain.
-    blamed = (worst > (1.0 if outvoted else _MARGIN) * second_best) & np.isfinite(second_best)
+    blamed = (worst > (rival if outvoted else np.maximum(_MARGIN * rival, _SURPRISE))) & np.isfinite(rival)
     chosen = (np.arange(level.shape[-1]) == first) & blamed & (contrast > _CONTRADICTION)
     return np.where(found | chosen, np.log(np.maximum(contrast, 1.0)), 0.0)

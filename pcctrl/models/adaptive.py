@@ -208,6 +208,10 @@ class AdaptiveModel:
         beside, beyond = (np.zeros((*C.shape[:-1], a.shape[-1])) for a in (theta, walk))
         return np.concatenate([C, beside], axis=-1), D, np.concatenate([E, beyond], axis=-1)
 
+    def sensor_factors(self, x: ArrayLike) -> Array | None:
+        """Return by what the white variance of each sensor is multiplied at x, or None for 1 everywhere."""
+        return self.plain.sensor_factors(self.split(x)[0])
+
     def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
         """Return the derivatives of both."""
         return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))

@@ -38,18 +38,19 @@ SECONDS, PICK, SKIP = 4.0, 2.0, 1.0
 TUNING_SEEDS, TUNING_SECONDS = (1, 2), 1.5
 # Root mean square of the torques' changes from one millisecond to the next that a row may have, N·m.
 CHATTER = 0.1
-_DRIFT_TIME = 0.3
+# Seconds that an Ornstein-Uhlenbeck torque lasts: gravity that is wrong does not go away.
+_DRIFT_TIME = 10.0
 
 # A row's kind, and the axes of its grid: the first is the filter's, one run each; the others are the law's, in a batch.
 WALKS, OMEGAS = (0.5, 1.0, 2.0), (8.0, 11.0, 15.0, 21.0, 30.0)
-ACCELERATIONS = (0.02, 0.1, 0.5)
+ACCELERATIONS = (0.003, 0.01, 0.03, 0.1)
 ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "aif, adapted": ("lf", (WALKS, OMEGAS)),
     "aif, adapted, scale too": ("lsf", (WALKS, OMEGAS)),
     "aif, random walk": ("", (WALKS, OMEGAS)),
     "aif, Ornstein–Uhlenbeck": ("ou", (WALKS, OMEGAS)),
-    "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, OMEGAS, (10.0, 100.0, 1000.0))),
-    "computed torque + PID": ("pid", (ACCELERATIONS, OMEGAS)),
+    "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (1.0, 10.0, 100.0))),
+    "computed torque + PID": ("pid", (ACCELERATIONS, (11.0, 15.0, 21.0, 30.0))),
 }
 
 
