@@ -8,11 +8,11 @@ moves all of them, and no :math:`c_i`; a fault moves its own. The sensor's log-v
           s_i = \ln \overline{c_i^2 / \nu_i}\ \text{if the sensor is to blame, else}\ 0,
 
 :math:`\nu_i` the variance expected of :math:`c_i`. Of three sensors two agree. Of two, each contradicts the other, and
-only the dynamics can tell which is wrong: so each of a pair has a belief of its own, that never sees its fellow, and the
-one to blame is that whose own belief has been surprised more, by a margin. (The common belief cannot tell: it goes
-with the more precise of the two, right or wrong.) Where neither was, as for an error that creeps in as slowly as the plant
-might be pushed, both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance that
-explains it are one and the same to a filter.
+only the dynamics can tell which is wrong: so each of a pair has a belief of its own, which never sees its fellow, and
+the one to blame is that whose own belief has been surprised more, by a margin. (The common belief cannot tell: it goes
+with the more precise of the two, right or wrong.) Where neither was, as for an error that creeps in as slowly as the
+plant might be pushed, both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance
+that explains it are one and the same to a filter.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ __all__ = ["TRUST_TIME", "Redundancy", "Trust"]
 TRUST_TIME = 0.02
 # The mean square of a contradiction, in variances, from which on it is one; coloured noise gets that far seldom.
 _CONTRADICTION = 12.0
-# By what factor a sensor's innovations must surprise more than its fellow's, in mean squares, for it to be to blame; and
-# by how much: a frozen sensor in a plant at rest is quieter than a healthy one.
-_MARGIN, _SURPRISE = 2.0, 1.5
+# A sensor is to blame if its innovations have surprised it more than its fellow by a factor, in mean squares, and more
+# than so many variances: soon if by much, or if by less then over a time that is longer by a factor.
+_SOON, _LATER, _LONGER = (2.0, 3.0), (1.3, 1.6), 5.0
+# But a fellow that surprises less than this is no witness: a frozen sensor of a plant at rest is too quiet to be true.
+_QUIET = 0.3
 # Part of the random walk's rate that the beliefs of one sensor are left: what they may put down to it is no surprise.
 _CALM = 0.1
 # A contradiction counts for no more, so that a sensor that has healed is believed after 7 times the time constant.
@@ -51,6 +53,7 @@ class Trust(NamedTuple):
     Args:
         contrast: mean square of what contradicts a sensor's fellows, in variances (..., m).
         surprise: mean square of what surprises its own belief, in variances (..., m).
+        lasting: the same over a longer time (..., m).
         level: what is added to the logarithm of its variance (..., m).
         mean: (..., 2, N) of the beliefs that see but the first of each pair, and but the second; (..., 0, N) if there
             are no pairs.
@@ -59,6 +62,7 @@ class Trust(NamedTuple):
 
     contrast: Array
     surprise: Array
+    lasting: Array
     level: Array
     mean: Array
     covariance: Array
@@ -137,8 +141,8 @@ class Redundancy:
             mean, P, _ = prior
             own = np.repeat(mean[..., None, :], len(self.seen), axis=-2)
             P = np.broadcast_to(P[..., None, :, :], (*own.shape, own.shape[-1]))
-            memory = Trust(np.ones(y.shape), np.ones(y.shape), np.zeros(y.shape), own, P)
-        contrast, surprise, level = (a.copy() for a in memory[:3])
+            memory = Trust(*(np.ones(y.shape) for _ in range(3)), np.zeros(y.shape), own, P)
+        contrast, surprise, lasting, level = (a.copy() for a in memory[:4])
         shock, mean, covariance = self._alone(y, prior, memory, here)
         for group in self.groups:
             there = here[..., group]
@@ -152,9 +156,11 @@ class Redundancy:
             fellows = ((weight * reading).sum(axis=-1, keepdims=True) - weight * reading) / others
             off = np.minimum((reading - fellows) ** 2 / (self.variance[group] + 1.0 / others), _MOST)
             contrast[..., group] += np.where(fit, self.rate * (off - contrast[..., group]), 0.0)
-            surprise[..., group] += np.where(fit, self.rate * (shock[..., group] - surprise[..., group]), 0.0)
-            level[..., group] = _judge(contrast[..., group], surprise[..., group], level[..., group], len(group) > 2)
-        return Trust(contrast, surprise, level, mean, covariance)
+            for average, rate in ((surprise, self.rate), (lasting, self.rate / _LONGER)):
+                average[..., group] += np.where(fit, rate * (shock[..., group] - average[..., group]), 0.0)
+            of = (a[..., group] for a in (contrast, surprise, lasting, level))
+            level[..., group] = _outvote(*of) if len(group) > 2 else _blame(*of)
+        return Trust(contrast, surprise, lasting, level, mean, covariance)
 
     def _alone(
         self, y: Array, prior: tuple[Array, Array, Array], memory: Trust, here: NDArray[np.bool_]
@@ -168,8 +174,9 @@ class Redundancy:
         C = joint.readout_jacobian(mean, u) * there[..., None]
         error = np.where(there, y[..., None, :] - joint.readout(mean, u), 0.0)
         spread = np.einsum("...ij,...jk,...ik->...i", C, P, C)
-        shock = np.minimum(error**2 / (spread + self.variance), _MOST)
-        correction = correct(P, C, np.where(there, joint.R_at(mean), 1.0))
+        R = joint.R_at(mean)
+        shock = np.minimum(error**2 / (spread + R), _MOST)
+        correction = correct(P, C, np.where(there, R, 1.0))
         moved = joint.integrate(mean, (correction.gain @ error[..., None])[..., 0])
         # One that is lost starts again from the common belief.
         lost = ~np.isfinite(moved.sum(axis=-1) + correction.covariance.sum(axis=(-2, -1)))
@@ -179,17 +186,26 @@ class Redundancy:
         return own[..., 0, :], moved, covariance
 
 
-def _judge(contrast: Array, surprise: Array, level: Array, outvoted: bool) -> Array:
-    """Return the levels of a group; the most suspicious sensor first, since it spoils its fellows' mean."""
-    found = (contrast > _CONTRADICTION) & (level > 0.0)
-    evidence = contrast if outvoted else surprise
-    healthy = np.where(level > 0.0, -np.inf, evidence)
-    first = healthy.argmax(axis=-1)[..., None]
-    worst = np.take_along_axis(healthy, first, axis=-1)
-    second = healthy.copy()
-    np.put_along_axis(second, first, -np.inf, axis=-1)
-    rival = second.max(axis=-1, keepdims=True)
+def _outvote(contrast: Array, surprise: Array, lasting: Array, level: Array) -> Array:
+    """Return the levels (..., k) of three or more: the worst goes first, since it spoils its fellows' mean."""
+    del surprise, lasting
+    healthy = np.where(level > 0.0, -np.inf, contrast)
+    worst = np.arange(level.shape[-1]) == healthy.argmax(axis=-1)[..., None]
     # One sensor must remain.
-    blamed = (worst > (rival if outvoted else np.maximum(_MARGIN * rival, _SURPRISE))) & np.isfinite(rival)
-    chosen = (np.arange(level.shape[-1]) == first) & blamed & (contrast > _CONTRADICTION)
-    return np.where(found | chosen, np.log(np.maximum(contrast, 1.0)), 0.0)
+    left = (level == 0.0).sum(axis=-1, keepdims=True) > 1
+    return _levels(contrast, (level > 0.0) | (worst & left & (level == 0.0)))
+
+
+def _blame(contrast: Array, surprise: Array, lasting: Array, level: Array) -> Array:
+    """Return the levels (..., 2) of a pair."""
+    guilty = np.zeros(level.shape, dtype=bool)
+    for average, (factor, least) in ((surprise, _SOON), (lasting, _LATER)):
+        fellow = average[..., ::-1]
+        guilty |= (average > np.maximum(factor * fellow, least)) & (fellow > _QUIET)
+    # Once decided it stays so until they agree again.
+    decided = (level > 0.0).any(axis=-1, keepdims=True)
+    return _levels(contrast, np.where(decided, level > 0.0, guilty & ~guilty[..., ::-1]))
+
+
+def _levels(contrast: Array, blamed: NDArray[np.bool_]) -> Array:
+    return np.where(blamed & (contrast > _CONTRADICTION), np.log(np.maximum(contrast, 1.0)), 0.0)

@@ -99,7 +99,7 @@ def test_a_runaway_drift_is_told_from_the_motion() -> None:
 def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> None:
     for count, faulty in ((2, False), (3, True)):
         _, y, u = drive(count)
-        y[300:, 0] += 0.005 * DT * np.arange(STEPS - 300)
+        y[300:, 0] += 0.002 * DT * np.arange(STEPS - 300)
         trust = follow(y, u)[1][-1].trust
         assert trust is not None
         assert bool(trust.faulty[0]) is faulty
