@@ -11,8 +11,8 @@ moves all of them, and no :math:`c_i`; a fault moves its own. The sensor's log-v
 only the dynamics can tell which is wrong: so each of a pair has a belief of its own, which never sees its fellow, and
 the one to blame is that whose own belief has been surprised more, by a margin. (The common belief cannot tell: it goes
 with the more precise of the two, right or wrong.) Where neither was, as for an error that creeps in as slowly as the
-plant might be pushed, both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a disturbance
-that explains it are one and the same to a filter.
+plant might be pushed, both are *disputed*, and stay. Of a single sensor nothing can be said: its fault and a push that
+explains it are one and the same to a filter.
 """
 
 from __future__ import annotations
