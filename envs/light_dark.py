@@ -83,8 +83,8 @@ class LightDarkEnv(gym.Env[Array, Array]):
     distance to the beacon, so `Sensors` adds none. It is drawn from the seed: unit noises do not depend on the actions.
     Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(0.006 |p − g|² + 0.003 |u|²) of the
     state in which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the
-    walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such state
-    is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
+    walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such
+    state is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
     Source: the beacon of `cpomdp`, PUBLISHED §11.
 
     Args:
