@@ -30,6 +30,8 @@ SIMULATION = "pcctrl/Simulation-v0"
 _PUSH = 0.05
 # Standard deviation of a sensor, in its unit, where neither the user nor the file says any.
 _SENSOR = 0.01
+# Controls hold a goal if so little of the drift is left.
+_HELD = 1e-2
 # Of velocities, which do not make a plant fail.
 _FAR = 1e9
 _FILES = (".xml", ".mjcf")
@@ -48,7 +50,7 @@ class PlantOptions:
     weight: tuple[float, ...] | None = None
     """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
     action_weight: float | None = None
-    """Cost of a squared control; 0.01 by default."""
+    """Cost of a squared control, from that which holds the goal; 0.01 by default."""
     horizon: int | None = None
     """Samples that a planner looks ahead; 25 by default."""
     wrong: Mismatch = field(default_factory=Mismatch)
@@ -119,7 +121,17 @@ class SimulatedPlant:
             process_noise=[White(density=float(pushes.get(name, 1.0) * np.sqrt(dt))) for name in pushed],
             prior=np.eye(2 * mjmodel.nv + mjmodel.na) * self.start_std**2,
         )
+        model = replace(model, ctrl=_holding(model, self._wanted(model)))
         return model if mjmodel.nsensor else with_noise(model, None, [White(std=_SENSOR)] * len(model.sensors or ()))
+
+    def _wanted(self, model: MujocoModel) -> Array:
+        """Return the goal (n,) that the options say, the start by default."""
+        goal = np.array(model.start[0])
+        if self.options.goal is not None:
+            nv = int(model.source.nv)
+            goal[:nv] = as_array("plant.goal", self.options.goal, (nv,))
+            goal[nv:] = 0.0
+        return goal
 
     def __getstate__(self) -> dict[str, Any]:
         # What is cached is of this process.
@@ -173,12 +185,21 @@ class SimulatedPlant:
             task.reset(seed=int(rng.integers(2**31)))
             shift = 0.0 if self.shift is None else np.array(self.shift)
             start = model.state(task.data.qpos + shift, task.data.qvel, task.data.act)
-        if self.options.goal is not None:
-            goal = np.zeros(len(rest))
-            goal[:nv] = as_array("plant.goal", self.options.goal, (nv,))
-        else:
-            goal = rest if self.target is None or task is None else self.target(task, start)
+        goal = self._wanted(model)
+        if self.options.goal is None and self.target is not None and task is not None:
+            goal = self.target(task, start)
         return Scene(start, goal)
+
+
+def _holding(model: MujocoModel, goal: Array) -> Array:
+    """Return the controls (p,) that hold a goal (n,) against gravity and springs, or those at the start if none do."""
+    rest = model.start[1]
+    _, B, _ = model.transition_jacobians(goal, rest)
+    drift = model.difference(model.transition(goal, rest), goal)
+    change, *_ = np.linalg.lstsq(B, -drift, rcond=None)
+    u = np.clip(rest + change, *model.limits)
+    left = model.difference(model.transition(goal, u), goal)
+    return u if np.abs(left).max() < _HELD * np.abs(drift).max() else rest
 
 
 def _pushes(mjmodel: mujoco.MjModel, qpos: Array) -> dict[str, float]:

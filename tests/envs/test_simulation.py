@@ -84,7 +84,9 @@ def test_the_goal_of_the_reacher_is_the_target() -> None:
 
 
 def test_a_goal_that_is_said_is_held(rod: str) -> None:
-    plant = plant_of(rod, None, PlantOptions(goal=(0.6,), action_weight=1e-4))
+    plant = plant_of(rod, None, PlantOptions(goal=(0.6,)))
+    # Effort counts from what holds the goal: m g l sin θ.
+    assert plant.model.start[1] == pytest.approx([9.81 * 0.25 * np.sin(0.6)], rel=1e-3)  # type: ignore[attr-defined]
     env = NoiseOptions(process_std=(0.05,), sensor_std=(0.002,)).make(rod, plant, max_episode_steps=300)
     episode = rollout(env, agents.make("aif", env), steps=200, seed=0)
     assert not episode.failed
