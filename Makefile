@@ -24,7 +24,7 @@ types: $(VENV)/.dev  ## check types of the working tree
 	$(BIN)/mypy pcctrl tests
 
 bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (an hour; flight needs PCCTRL_DATA)
-	for name in lightdark limits loops shocks presets pendulum arm cruise swingup flight speed; do $(BIN)/pcctrl bench $$name || exit; done
+	for name in limits loops shocks presets pendulum arm cruise swingup lightdark flight speed; do $(BIN)/pcctrl bench $$name || exit; done
 
 clean:  ## remove the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info

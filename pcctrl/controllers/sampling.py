@@ -68,7 +68,8 @@ class SamplingHorizon:
     where G_(i) is the i-th lowest, so that γ has no unit and needs no tuning to the cost; with a γ in that unit instead
     it is model predictive path integral control. No derivative of the model is asked for but at the goal, for S:
     contacts may come and go. It explores only as far as ε reaches, and its action is noisy. On a linear model without
-    bounds its mean converges to that of `ExpectedFreeEnergy`. Source: Friston et al. 2015 for q; Williams et al. 2017 for path integrals.
+    bounds its mean converges to that of `ExpectedFreeEnergy`. Source: Friston et al. 2015 for q; Williams et al. 2017
+    for path integrals.
 
     Args:
         model: of the plant.

@@ -25,6 +25,8 @@ __all__ = ["NonlinearPCFilter"]
 
 # A step is accepted if F falls by this part of what its slope promises (Armijo), and is halved this often at most.
 _ARMIJO, _HALVINGS = 1e-4, 10
+# Derivatives are not believed where a probe lands so many predicted standard deviations from where they say.
+_ASTRAY = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +62,16 @@ class NonlinearPCFilter(NonlinearFilter):
         state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
         straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
             of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
+        probe: names of states, such as a height over ground, for ``"jacobian"``: where the model, with one of them √3
+            standard deviations off, ends more than one from where derivatives say, that sample's prediction is by sigma
+            points. A foot that may touch down has derivatives that know nothing of the ground.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
         ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
             a negative variance or straightness.
         ShapeError: ``state_noise`` of another size.
-        UnknownNameError: another kind of prediction.
+        UnknownNameError: another kind of prediction, or no such state to probe.
     """
 
     model: GenerativeModel
@@ -81,11 +86,15 @@ class NonlinearPCFilter(NonlinearFilter):
     trust_time: float = TRUST_TIME
     state_noise: Array | float = 0.0
     straightness: float = 0.0
+    probe: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         whole("iterations", self.iterations, 1)
         positive("tolerance", self.tolerance)
         non_negative("straightness", self.straightness)
+        object.__setattr__(self, "probe", (self.probe,) if isinstance(self.probe, str) else tuple(self.probe))
+        for name in self.probe:
+            choose("probe", name, self.model.states or ())
         choose("prediction", self.prediction, ("jacobian", "sigma"))
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
@@ -98,15 +107,48 @@ class NonlinearPCFilter(NonlinearFilter):
     def _ahead(
         self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
     ) -> tuple[Array, Array, Held | None]:
-        if self.prediction == "jacobian":
+        if self.prediction == "sigma":
+            later, spread = predict_points(joint, mean, P, u, Spread())
+            return later, spread + joint.driven(mean, u), None
+        if not self.probe:
             return super()._ahead(joint, mean, P, u, held)
-        later, spread = predict_points(joint, mean, P, u, Spread())
-        return later, spread + joint.driven(mean, u), None
+        later, F, Q = joint.linearised(mean, u)
+        covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
+        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
+        bent = self._bent(joint, mean, P, u, later, F, covariance)
+        if bent.any():
+            later[bent], spread = predict_points(joint, mean[bent], P[bent], u[bent], Spread())
+            covariance[bent] = spread + Q[bent]
+        return later, covariance, None
+
+    def _bent(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, later: Array, F: Array, covariance: Array
+    ) -> NDArray[np.bool_]:
+        """Return where (...) the model does not go as its derivatives F say, when a probed state is off."""
+        index = [list(joint.model.states or ()).index(name) for name in self.probe]
+        # What goes with a state that is so many standard deviations off, as rows.
+        moves = Spread().width * np.swapaxes(P[..., index] / np.sqrt(P[..., index, index])[..., None, :], -1, -2)
+        moves = np.concatenate([moves, -moves], axis=-2)
+        images = joint.ahead(joint.integrate(np.broadcast_to(mean[..., None, :], moves.shape), moves), u[..., None, :])
+        went = joint.difference(images, np.broadcast_to(later[..., None, :], images.shape))
+        plant = slice(0, joint.plant)
+        astray = (went - moves @ np.swapaxes(F, -1, -2))[..., plant]
+        variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., None, plant]
+        return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))
 
     def _across(self, belief: Belief, u: Array) -> Array:
-        if self.prediction == "jacobian":
+        joint, mean, P = self.joint, belief.mean, belief.covariance
+        if self.prediction == "sigma":
+            return across_points(joint, mean, P, u, Spread())
+        if not self.probe:
             return super()._across(belief, u)
-        return across_points(self.joint, belief.mean, belief.covariance, u, Spread())
+        later, F, Q = joint.linearised(mean, u)
+        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
+        across = P @ np.swapaxes(F, -1, -2)
+        bent = self._bent(joint, mean, P, u, later, F, F @ across + Q)
+        if bent.any():
+            across[bent] = across_points(joint, mean[bent], P[bent], u[bent], Spread())
+        return across
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

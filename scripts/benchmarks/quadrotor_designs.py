@@ -54,7 +54,7 @@ def axes_of(env: QuadrotorEnv, sensor_noise: list[Noise]) -> dict[str, Task]:
     W = T.T @ task.state_weight @ T
     tasks = {}
     for name, (states, sensors, u) in AXES.items():
-        reached = np.flatnonzero(np.abs(G[states]).max(axis=0) > 1e-9)
+        reached = np.flatnonzero(np.abs(G[states]).max(axis=0) > 1e-9).tolist()
         plant = LinearModel.from_discrete(
             A[np.ix_(states, states)],
             B[states, u : u + 1],

@@ -107,6 +107,13 @@ def test_what_is_sensed_and_pushed_can_be_said() -> None:
     assert again.options == plant.options
 
 
+def test_the_hanging_pole_hangs_and_is_swung_up() -> None:
+    env = NoiseOptions().make("pcctrl/SwingUp-v0", plant_of("pcctrl/SwingUp-v0"), max_episode_steps=80)
+    episode = rollout(env, agents.make("aif", env), steps=80, seed=0)
+    assert np.cos(episode.state[0, 1]) < -0.99
+    assert (np.cos(episode.state[60:, 1]) > 0.98).all()
+
+
 def test_agents_can_be_told_a_wrong_model() -> None:
     env = simulated("InvertedPendulum-v5", PlantOptions(wrong=Mismatch(mass=0.5))).make(None, None)
     x, u = np.zeros(4), np.ones(1)

@@ -300,7 +300,7 @@ def test_physics_that_breaks_down_is_nan_and_forgotten(
     hard[1:3] *= 1e9
     assert np.isnan(model.transition(fast[1], u[1], hard[1])).all()
     ahead = model.transition(fast, u, hard)
-    assert np.isnan(model.readout(fast, u, hard * 1e2)).any(axis=-1)[1:3].all()
+    assert np.isnan(model.readout(fast, u, hard * 1e2)[1:3]).all()
     assert not any(tmp_path.iterdir()), "quiet one by one and in a batch"
     assert "WARNING" not in "".join(capfd.readouterr())
     assert np.isnan(ahead[1:3]).all()

@@ -27,7 +27,6 @@ from pcctrl.scripts.benchmarks.cheetah import (
 )
 from pcctrl.scripts.benchmarks.odometry import LegOdometry, feet
 from pcctrl.scripts.benchmarks.running import SCORED, Run, cheetah, plant, total
-from pcctrl.tuning.search import Tuned
 
 MIDDLE = 0.5 * (LOW + HIGH)
 SHORT = Run(1000, 2, 60)
@@ -100,14 +99,14 @@ def test_one_by_one_is_the_batch() -> None:
 
 def test_a_small_table_and_its_claims() -> None:
     names = ("UKF", "pc Jacobian", "legs")
-    rows = [cheetah_row(name, 2, 60, 1, 1, SHORT) for name in names]
+    rows = [cheetah_row(name, 2, 60, 1) for name in names]
     assert total(rows[1].errors).shape == (2,)
     assert rows[1].errors.shape[1] == len(SCORED) == 11
     spent = times(rows, 5)
     assert set(spent) == {"UKF", "pc Jacobian", "UKF batched"}
-    console = Console(width=110, record=True)
+    console = Console(width=80, record=True)
     report(console, rows, spent)
-    assert max(len(line) for line in console.export_text().splitlines()) <= 110
+    assert max(len(line) for line in console.export_text().splitlines()) <= 80
     assert {c.text for c in claims(rows, {})} >= {"pc Jacobian / UKF", "pc Jacobian / leg odometry"}
 
 
@@ -118,12 +117,12 @@ def test_tuning_ends_no_worse_than_its_scan() -> None:
 
 
 def test_negative_control_a_claim_fails() -> None:
-    one, tuned = np.ones((4, 11)), Tuned(MIDDLE, 1.0, 1, 1, (1.0,))
+    one = np.ones((4, 11))
     spent = {"UKF": 1.0, "pc Jacobian": 0.5, "pc sigma": 0.5}
 
     def met(coding: Any, sigma: float, spent: dict[str, float]) -> dict[str, bool]:
         errors = {"UKF": one, "pc Jacobian": coding * one, "pc sigma": sigma * one, "legs": 10.0 * one}
-        return {c.text: c.met for c in claims([CheetahRow(n, tuned, e, None) for n, e in errors.items()], spent)}
+        return {c.text: c.met for c in claims([CheetahRow(n, MIDDLE, e, None) for n, e in errors.items()], spent)}
 
     assert all(met(1.0, 1.0, spent).values())
     assert not any(met(3.0, 1.6, {"UKF": 1.0, "pc Jacobian": 0.6, "pc sigma": 0.8}).values())
