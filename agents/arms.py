@@ -124,7 +124,7 @@ def aif(task: Task, rate: float = _RATE, order: int = _ORDER) -> Agent:
 
 
 def aif_reflex(task: Task, bandwidth: float = _BANDWIDTH, speed: float = 1000.0, rate: float = _RATE) -> Agent:
-    """Predictive coding on the joints, and a reflex arc for all of them, their accelerations by the inputs from the mass matrix.
+    """Predictive coding on the joints, and a reflex arc for all, their accelerations by the inputs from the masses.
 
     Args:
         task: with a MuJoCo model of one motor a joint.
@@ -234,7 +234,7 @@ def lqg(task: Task, factor: float = 1.0) -> Agent:
 
 
 def lqg_integral(task: Task, rate: float = _RATE, factor: float = 1.0) -> Agent:
-    """Kalman filter of the joints and a scheduled LQR with integral action: a disturbance of each joint is estimated and cancelled.
+    """Kalman filter of the joints and a scheduled LQR with integral action, which cancels each joint's disturbance.
 
     Args:
         task: with a MuJoCo model of one motor a joint.

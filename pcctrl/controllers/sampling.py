@@ -182,19 +182,19 @@ class SamplingHorizon:
         rows: list[Any] = [np.broadcast_to(a, (*batch, *a.shape[shape:])) for a in state]
         rows = [a.reshape(count, *a.shape[len(batch) :]) for a in rows]
         x, e, goals = (a.reshape(count, *a.shape[len(batch) :]) for a in (x, e, goals))
-        memory = Policies(*rows)
-        first = ~np.isfinite(memory.goal).all(axis=-1)
+        first = ~np.isfinite(Policies(*rows).goal).all(axis=-1)
         cost, effective = np.empty((count, 2)), np.empty(count)
         # What overflows is found in the cost.
         with np.errstate(all="ignore"):
             for chosen, iterations in ((first, self.first_iterations), (~first, self.iterations)):
                 if chosen.any():
-                    part = Policies(*(a[chosen] for a in memory))
+                    part = Policies(*(a[chosen] for a in rows))
                     found, said = self._decide(part, x[chosen], e[chosen], goals[chosen], iterations)
-                    rows = [np.array(a) for a in memory]
-                    for whole_, own in zip(rows, found, strict=True):
-                        whole_[chosen] = own
-                    memory, (cost[chosen], effective[chosen]) = Policies(*rows), said
+                    rows = [np.array(a) for a in rows]
+                    for all_, own in zip(rows, found, strict=True):
+                        all_[chosen] = own
+                    cost[chosen], effective[chosen] = said
+        memory = Policies(*rows)
         u, inputs = memory.inputs[:, 0], np.concatenate([memory.inputs[:, 1:], memory.inputs[:, -1:]], axis=1)
         rows = [a.reshape(*batch, *a.shape[1:]) for a in memory._replace(inputs=inputs)]
         u = u.reshape(*batch, u.shape[-1])

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_names, frozen, vectors
-from pcctrl.errors import ShapeError
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import block_diag
 from pcctrl.models.generalise import generalise
 from pcctrl.models.parametric import Parameter, Parametric
@@ -48,6 +48,7 @@ class AdaptiveModel:
 
     Raises:
         ShapeError: two parameters of one name.
+        ParameterError: the plant has other parameters, or in another order.
     """
 
     plant: Parametric

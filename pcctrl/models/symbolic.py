@@ -42,10 +42,12 @@ class Symbol:
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        raise TypeError("a symbol is not compared")
+        message = "a symbol is not compared"
+        raise TypeError(message)
 
     def __bool__(self) -> bool:
-        raise TypeError("a symbol decides nothing")
+        message = "a symbol decides nothing"
+        raise TypeError(message)
 
     def __neg__(self) -> Symbol:
         return Symbol(-self.expression)
