@@ -278,7 +278,18 @@ SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
 
 
 def simulated(source: str, options: PlantOptions | None = None) -> SimulatedPlant:
-    """Return a simulation as a plant, one of `SIMULATIONS` with what they say unless ``options`` say otherwise."""
+    """Return a simulation as a plant, one of `SIMULATIONS` with what they say unless ``options`` say otherwise.
+
+    Raises:
+        UnknownNameError: another version of one of them.
+    """
     known = SIMULATIONS.get(source, SimulatedPlant(source))
+    kin = [
+        other
+        for other in SIMULATIONS
+        if other.rpartition("-v")[0] == source.rpartition("-v")[0] or other.rpartition("-v")[0] == source
+    ]
+    if source not in SIMULATIONS and kin:
+        raise UnknownNameError(name="env", expected=f"{kin[0]}, the version with a task here", received=source)
     said = {f.name: value for f in fields(PlantOptions) if (value := getattr(options, f.name, None)) is not None}
     return replace(known, options=replace(known.options, **said))
