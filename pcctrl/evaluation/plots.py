@@ -36,8 +36,10 @@ def plot_estimates(path: Path, episodes: Mapping[str, Episode], states: Sequence
         for row, state in enumerate(states):
             _band(axes[row][column], t, e, row)
             # Not by the bands: those of a filter that was tuned for its gain alone say nothing.
-            reach = [np.abs(v[:_SHOWN, row]).max() for x in shown.values() for v in (x.state, x.estimate)]
-            axes[row][column].set_ylim(-1.6 * max(*reach, 1e-9), 1.6 * max(*reach, 1e-9))
+            seen = np.concatenate([v[:_SHOWN, row] for x in shown.values() for v in (x.state, x.estimate)])
+            low, high = np.nanmin(seen), np.nanmax(seen)
+            margin = 0.3 * max(high - low, 1e-9)
+            axes[row][column].set_ylim(low - margin, high + margin)
             axes[row][0].set_ylabel(state)
         axes[0][column].set_title(name)
         axes[-1][column].set_xlabel("time [s]")

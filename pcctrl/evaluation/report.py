@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pcctrl.errors import FileError
 from pcctrl.evaluation.metrics import Summary
 from pcctrl.evaluation.plots import plot_costs, plot_estimates, plot_innovations, plot_overview
@@ -26,9 +28,10 @@ def write_report(
     """
     episodes = {name: e for name in summaries if (e := results.episode(name, seeds[0])) is not None}
     rows = {name: results.of(name, seeds) for name in summaries}
-    # The last state is the one no sensor reads: a rate.
+    # The last state that moves is one that no sensor reads: a rate.
     states, sensors = list(model.states or ()), list(model.sensors or ())
-    state = len(states) - 1
+    moving = [k for e in episodes.values() for k in np.flatnonzero(np.ptp(e.state, axis=0) > 0.0)]
+    state = int(max(moving, default=len(states) - 1))
     try:
         plot_estimates(results.directory / "estimates.png", episodes, states)
         plot_innovations(results.directory / "innovations.png", episodes, sensors)
