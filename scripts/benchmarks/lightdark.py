@@ -24,8 +24,8 @@ __all__ = ["Row", "claims", "draw", "planner", "report", "row", "run", "tune_pla
 SEEDS, TUNING, PLANNING = range(2000, 2200), range(1000, 1020), range(1000, 1200)
 ROWS = ("LQR", "grid 0.05", "grid 0.015", "waypoint", "beliefs", "beliefs, R frozen")
 # Π, S / Π, ρ and H. Found as `tune_planner` does, which takes hours, by a compiled copy of planner and world, whose
-# walks are mostly those of `walk` to a centimetre: 268 tries, the first 195 on half of the seeds and in wider ranges, the last
-# 12 by hand.
+# walks are mostly those of `walk` to a centimetre: 268 tries, the first 195 on half of the seeds and in wider ranges,
+# the last 12 by hand.
 WEIGHTS, TRIES = (0.0052, 5.0, 0.0023, 20), 268
 MOST_PATH, MOST_STEPS = 1.40, 37
 
@@ -66,7 +66,7 @@ def planner(weights: Sequence[float] = WEIGHTS, *, frozen: bool = False) -> Beli
         action,
         horizon=round(horizon),
         # With R constant there is one minimum.
-        retries=0 if frozen else 10,
+        retries=0 if frozen else 4,
         terminal_precision=end * goal * RELATION,
         frozen=frozen,
     )
