@@ -77,7 +77,7 @@ def test_weights_of_the_planner_are_searched_for(monkeypatch: pytest.MonkeyPatch
         if isinstance(walker, Estimated):
             return plain
         away = np.abs(np.log(np.array(walker) / want)).sum()
-        return Walks(np.concatenate([away * plain.states[..., :2], np.zeros((2, STEPS + 1, 2))], axis=-1), 0.0)
+        return Walks(np.full((2, STEPS + 1, 4), [0.1 * away, 0.0, 0.0, 0.0]), 0.0)
 
     monkeypatch.setattr(lightdark, "walk", pretended)
     monkeypatch.setattr(lightdark, "planner", lambda weights: weights)
