@@ -14,7 +14,7 @@ from pcctrl.arrays import choose
 from pcctrl.errors import ModelError
 from pcctrl.models import LinearModel, Task
 
-__all__ = ["PRESETS", "Preset", "describe", "make", "task_of"]
+__all__ = ["PRESETS", "Preset", "describe", "make", "rivals", "task_of"]
 
 
 class Preset(NamedTuple):
@@ -65,6 +65,22 @@ def make(name: str, env: gym.Env[Any, Any] | Task) -> Agent:
         fit = ", ".join(other for other, known in PRESETS.items() if _chosen(known, kind) is not None)
         raise ModelError(name="agent", expected=f"one for this task, of kind {kind}: {fit}", received=name)
     return build(task)
+
+
+def rivals(env: gym.Env[Any, Any] | Task) -> tuple[str, ...]:
+    """Return the presets that are usually compared on the task of an environment.
+
+    Raises:
+        ModelError: the environment has no task.
+    """
+    return _RIVALS[_kind(env if isinstance(env, Task) else task_of(env))]
+
+
+_RIVALS = {
+    "linear": ("aif", "lqg-tuned", "lqg", "pid"),
+    "nonlinear": ("aif", "ilqr", "mppi"),
+    "arm": ("aif", "aif-reflex", "lqg-integral", "computed-torque"),
+}
 
 
 def _kind(task: Task) -> str:

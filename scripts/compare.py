@@ -35,8 +35,8 @@ class Compare:
 
     env: Annotated[str, tyro.conf.Positional]
     """Environment (see: pcctrl list), id of a Gymnasium MuJoCo task, or MJCF file."""
-    agents: tuple[str, ...] = ("aif", "lqg-tuned", "lqg", "pid")
-    """Agents, see: pcctrl list. The first is the reference."""
+    agents: tuple[str, ...] | None = None
+    """Agents, see: pcctrl list. The first is the reference. By default aif and its usual rivals on such a task."""
     seeds: int = 20
     """Number of seeds, from first-seed on."""
     first_seed: int = 0
@@ -64,7 +64,7 @@ class Compare:
         settle = self.steps // 10 if self.settle is None else self.settle
         make_env = env_factory(self.env, self.noise, self.steps, self.model, self.plant)
         env = make_env()
-        built, cards = build_agents(self.agents, env, console)
+        built, cards = build_agents(agents.rivals(env) if self.agents is None else self.agents, env, console)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         task = task_description(self.env, self.noise, self.steps, settle, self.model, self.plant)
         comparison = Comparison(make_env, built, self.steps, seeds, task, cards, self.jobs, settle)
@@ -73,7 +73,12 @@ class Compare:
         seeds_line = f"{self.seeds} seed" + "s" * (self.seeds > 1)
         title = f"{self.env}, {seeds_line} × {self.steps} samples, {_noise_line(task['noise'])}"
         write_report(results, summaries, seeds, model, title)
-        console.print(comparison_table(title, summaries, len(model.sensors or ())))
+        table = comparison_table(title, summaries, len(model.sensors or ()))
+        # Wider than the console rather than a number cut short.
+        narrow, needed = console.width, console.measure(table, options=console.options.update(max_width=400)).maximum
+        console.width = max(narrow, needed)
+        console.print(table, crop=False, soft_wrap=True)
+        console.width = narrow
         console.print(legend(summaries, cards, settle), highlight=False, markup=False)
         console.print(f"\n{headline(summaries)}", style="bold", markup=False, highlight=False)
         console.print(f"Plots and numbers are in {self.out}", markup=False)

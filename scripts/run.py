@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from pcctrl import agents
+from pcctrl.arrays import Array
 from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.evaluation import Comparison, compare
 from pcctrl.evaluation.report import write_report
@@ -18,6 +20,9 @@ from pcctrl.filters import Status
 from pcctrl.scripts.common import build_agents, env_factory, task_description
 
 __all__ = ["Run"]
+
+# States that are told at the end of an episode.
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,30 @@ class Run:
             summaries, results = compare(comparison, self.out, fresh=True)
         write_report(results, summaries, [self.seed], agents.task_of(env).model, f"{self.env}, seed {self.seed}")
         episode, summary = results.episode(self.agent, self.seed), summaries[self.agent]
-        console.print(
-            f"{self.agent} in {self.env}, seed {self.seed}: " + ("FAILED" if summary.failures else "completed")
-        )
+        model = agents.task_of(env).model
+        ended = "completed"
+        if summary.failures:
+            ended = "FAILED" if episode is None else f"FAILED after {len(episode.cost)} of {self.steps} samples"
+        console.print(f"{self.agent} in {self.env}, seed {self.seed}: {ended}")
         console.print(f"  cost a sample {summary.cost.mean:.5g}")
+        if episode is not None:
+            console.print(
+                f"  at the end {_state(model.states or (), episode.state[-1])}", highlight=False, markup=False
+            )
         if summary.rmse is not None and summary.nis is not None:
-            sensors = len(agents.task_of(env).model.sensors or ())
+            sensors = len(model.sensors or ())
             console.print(f"  estimation RMSE {summary.rmse.mean:.4g}, NIS {summary.nis:.2f} ({sensors} expected)")
         if episode is not None:
             counts = {s.name: int(np.count_nonzero(episode.status == s)) for s in Status}
             console.print("  samples " + ", ".join(f"{name} {count}" for name, count in counts.items() if count))
-        console.print(f"  a decision takes {summary.step_us['p50']:.0f} µs (99 %: {summary.step_us['p99']:.0f} µs)")
+        half, slow = summary.step_us["p50"], summary.step_us["p99"]
+        console.print(f"  a decision takes {half:.0f} µs (99 %: {slow:.0f} µs) of {1e6 * model.dt:.0f} µs a sample")
+        if half > 1e6 * model.dt:
+            console.print("  that is more than there is: not in real time here", style="yellow")
         console.print(f"Plots and numbers are in {self.out}", markup=False)
+
+
+def _state(names: Sequence[str], state: Array) -> str:
+    """Return the first states with their names, as many as fit a line or two."""
+    shown = [f"{name} {value:.3g}" for name, value in zip(names, state, strict=False)][:_SHOWN]
+    return ", ".join(shown) + (", …" if len(state) > _SHOWN else "")

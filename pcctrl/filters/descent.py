@@ -125,13 +125,13 @@ class NonlinearPCFilter(NonlinearFilter):
         self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, later: Array, F: Array, covariance: Array
     ) -> NDArray[np.bool_]:
         """Return where (...) the model does not go as its derivatives F say, when a probed state is off."""
-        index = [list(joint.model.states or ()).index(name) for name in self.probe]
+        index = [joint.now + list(joint.model.states or ()).index(name) for name in self.probe]
         # What goes with a state that is so many standard deviations off, as rows.
         moves = Spread().width * np.swapaxes(P[..., index] / np.sqrt(P[..., index, index])[..., None, :], -1, -2)
         moves = np.concatenate([moves, -moves], axis=-2)
         images = joint.ahead(joint.integrate(np.broadcast_to(mean[..., None, :], moves.shape), moves), u[..., None, :])
         went = joint.difference(images, np.broadcast_to(later[..., None, :], images.shape))
-        plant = slice(0, joint.plant)
+        plant = slice(joint.now, joint.now + joint.plant)
         astray = (went - moves @ np.swapaxes(F, -1, -2))[..., plant]
         variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., None, plant]
         return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))

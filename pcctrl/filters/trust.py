@@ -115,7 +115,7 @@ class Redundancy:
         """Return what is remembered later, under u (..., p), by the filter's own F and Q (..., N, N) of ``joint``."""
         if not len(self.seen):
             return trust
-        walks = range(joint.plant + joint.process, joint.exogenous.stop)
+        walks = joint.walks
         F, Q = F[..., None, :, :], Q[..., None, :, :].copy()
         Q[..., walks, walks] *= _CALM**2
         covariance = F @ trust.covariance @ np.swapaxes(F, -1, -2) + Q
@@ -141,7 +141,8 @@ class Redundancy:
             mean, P, _ = prior
             own = np.repeat(mean[..., None, :], len(self.seen), axis=-2)
             P = np.broadcast_to(P[..., None, :, :], (*own.shape, own.shape[-1]))
-            memory = Trust(*(np.ones(y.shape) for _ in range(3)), np.zeros(y.shape), own, P)
+            one = np.ones(y.shape)
+            memory = Trust(one, one, one, np.zeros(y.shape), own, P)
         contrast, surprise, lasting, level = (a.copy() for a in memory[:4])
         shock, mean, covariance = self._alone(y, prior, memory, here)
         for group in self.groups:

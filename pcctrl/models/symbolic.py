@@ -39,6 +39,16 @@ class Symbol:
     def __init__(self, expression: Any) -> None:
         self.expression = expression
 
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        message = "a symbol is not compared"
+        raise TypeError(message)
+
+    def __bool__(self) -> bool:
+        message = "a symbol decides nothing"
+        raise TypeError(message)
+
     def __neg__(self) -> Symbol:
         return Symbol(-self.expression)
 
