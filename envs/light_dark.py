@@ -16,7 +16,7 @@ from pcctrl.models import NonlinearModel, Task
 from pcctrl.noise import White
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pcctrl.noise import Noise
 
@@ -47,6 +47,16 @@ def _read(x: Array, u: Array) -> Array:  # noqa: ARG001
     return np.concatenate([x[..., :2], x[..., 2:] - x[..., :2]], axis=-1)
 
 
+def _constant(*matrices: Array) -> Callable[..., tuple[Array, ...]]:
+    """Return derivatives that are the same everywhere, for points (..., n)."""
+    return lambda x, *_: tuple(np.broadcast_to(M, (*x.shape[:-1], *M.shape)) for M in matrices)
+
+
+_TWO, _NONE = np.eye(2), np.zeros((2, 2))
+_BY_F = _constant(np.eye(4), _DT * np.eye(4, 2), _DT * np.eye(4))
+_BY_G = _constant(np.block([[_TWO, _NONE], [-_TWO, _TWO]]), np.zeros((4, 2)))
+
+
 def _factors(x: Array) -> Array:
     lit = light_factor(x[..., :2])
     return np.stack([np.ones_like(lit), np.ones_like(lit), lit, lit], axis=-1)
@@ -67,6 +77,8 @@ def light_dark(sensor_noise: Sequence[Noise] | None = None) -> NonlinearModel:
         operating_point=(np.array([*START, 1.0, 0.0]), np.zeros(2)),
         process_noise=[White(density=float(np.sqrt(q / _DT))) for q in (_WALK, _WALK, _DRIFT, _DRIFT)],
         sensor_noise=own if sensor_noise is None else sensor_noise,
+        f_jacobians=_BY_F,
+        g_jacobians=_BY_G,
         sensor_scale=_factors,
         limits=(-_SPEED, _SPEED),
         prior=np.diag([2.6, 2.6, 6.0, 6.0]),

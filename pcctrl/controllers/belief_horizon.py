@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,10 +31,24 @@ class BeliefPlan(NamedTuple):
     Args:
         inputs: (..., H, p) of the plan that the next decision starts from.
         fresh: (...) 1 where there is none yet, 0 elsewhere.
+        turn: (...) how many decisions were made.
     """
 
     inputs: Array
     fresh: Array
+    turn: Array
+
+
+Descent: TypeAlias = tuple[BeliefPath, NDArray[np.int64], NDArray[np.int64], Array]
+
+
+def _better(found: Descent, other: Descent) -> Descent:
+    """Return the better of two descents, row by row."""
+    rows = np.flatnonzero(other[0].cost < found[0].cost)
+    path = found[0].replaced(rows, other[0].rows(rows))
+    for mine, its in zip(found[1:], other[1:], strict=True):
+        mine[rows] = its[rows]
+    return path, *found[1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +70,10 @@ class BeliefHorizon:
     The curvature of the dynamics is left out (Gauss-Newton), that of goals and information is had by differences, its
     negative part left out too, and each subproblem is solved within the bounds. A decision starts from the last one's
     plan; the first also from the first two inputs held at each corner of their bounds for half the horizon and then
-    reversed, since a detour is a minimum of its own. With a linear model and R constant no covariance depends on the
-    inputs, and this is `RecedingHorizon`. A batch is planned at once. Source: DESIGN §2.5; Friston et al. 2015 for the
-    functional; Platt et al. 2010 for expected readings along a plan.
+    reversed, since a detour is a minimum of its own. As the belief changes, which minimum is the least does too: each
+    later decision tries one of these starts again, in turn, if ``retries`` lets it. With a linear model and R constant
+    no covariance depends on the inputs, and this is `RecedingHorizon`. A batch is planned at once. Source: DESIGN §2.5;
+    Friston et al. 2015 for the functional; Platt et al. 2010 for expected readings along a plan.
 
     Args:
         model: of the plant.
@@ -67,6 +82,7 @@ class BeliefHorizon:
         horizon: H in samples.
         iterations: the most in one decision.
         first_iterations: the most in the first one.
+        retries: the most in a later decision from another start than the last plan; 0 for no such start.
         tolerance: an iteration that lowers G by less, in nats, is the decision's last.
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, like Π; by default as in `RecedingHorizon`.
@@ -84,6 +100,7 @@ class BeliefHorizon:
     horizon: int = 20
     iterations: int = 3
     first_iterations: int = 30
+    retries: int = 0
     tolerance: float = 1e-6
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
@@ -93,6 +110,7 @@ class BeliefHorizon:
     def __post_init__(self) -> None:
         for name in ("iterations", "first_iterations"):
             whole(name, getattr(self, name), 1)
+        whole("retries", self.retries, 0)
         non_negative("tolerance", self.tolerance)
         object.__setattr__(self, "limits", self._plain.limits)
         _ = self._joint
@@ -129,7 +147,7 @@ class BeliefHorizon:
     def init(self, batch: tuple[int, ...] = ()) -> BeliefPlan:
         """Return the memory before the first decision: at rest."""
         rest = self.model.start[1]
-        return BeliefPlan(np.broadcast_to(rest, (*batch, self.horizon, len(rest))), np.ones(batch))
+        return BeliefPlan(np.broadcast_to(rest, (*batch, self.horizon, len(rest))), np.ones(batch), np.zeros(batch))
 
     def act(self, state: BeliefPlan, belief: Belief, goal: Goal = None) -> tuple[BeliefPlan, Array, PlanInfo]:
         """Return the plan for the next sample, the input within the limits (..., p), and how it was found.
@@ -152,25 +170,36 @@ class BeliefHorizon:
         covariances = np.broadcast_to(belief.covariance, (*batch, joint.size, joint.size))
         rows = [
             np.broadcast_to(a, (*batch, *a.shape[a.ndim - k :])).reshape(-1, *a.shape[a.ndim - k :])
-            for a, k in ((belief.mean, 1), (covariances, 2), (goals, 2), (state.inputs, 2), (state.fresh, 0))
+            for a, k in (
+                (belief.mean, 1),
+                (covariances, 2),
+                (goals, 2),
+                (state.inputs, 2),
+                (state.fresh, 0),
+                (state.turn, 0),
+            )
         ]
         blocks = [slice(k, k + _BLOCK) for k in range(0, max(len(rows[0]), 1), _BLOCK)]
         with np.errstate(all="ignore"):
             found = [self._decide(*(a[block] for a in rows)) for block in blocks]
         inputs, fresh, *told = (np.concatenate(parts) for parts in zip(*found, strict=True))
         ahead = np.concatenate([inputs[:, 1:], inputs[:, -1:]], axis=1)
-        plan = BeliefPlan(ahead.reshape(*batch, *ahead.shape[1:]), fresh.reshape(batch))
+        plan = BeliefPlan(ahead.reshape(*batch, *ahead.shape[1:]), fresh.reshape(batch), state.turn + np.ones(batch))
         info = PlanInfo(*(a.reshape((*batch, *a.shape[1:])) for a in told))
         return plan, inputs[:, 0].reshape(*batch, inputs.shape[-1]), info
 
-    def _decide(self, mean: Array, P: Array, goals: Array, held: Array, fresh: Array) -> tuple[Any, ...]:
+    def _decide(self, mean: Array, P: Array, goals: Array, held: Array, fresh: Array, turn: Array) -> tuple[Any, ...]:
         """Return plans (B, H, p), which are still to be begun (B,), and the parts of `PlanInfo`, for B rows."""
         held = limited(held, *self._plain._limits)
         problem = self._problem(mean, P, goals)
         sane = problem.finite
         before = roll_out(problem, held)
         path = self._begin(problem, before, fresh > 0.0) if (fresh > 0.0).any() else before
-        path, status, walks, unlimited = self._descend(problem, path, self.iterations)
+        found = self._descend(problem, path, self.iterations)
+        if self.retries:
+            others = self._starts[turn.astype(np.int64) % len(self._starts)]
+            found = _better(found, self._descend(problem, roll_out(problem, others), self.retries))
+        path, status, walks, unlimited = found
         failed = ~(sane & np.isfinite(path.cost))
         inputs = np.where(failed[:, None, None], held, path.inputs)
         status[failed], walks[failed] = int(PlanStatus.DIVERGED), 0
@@ -202,9 +231,7 @@ class BeliefHorizon:
         best = np.arange(len(rows)) * (K + 1) + cost.argmin(axis=1)
         return path.replaced(rows, found.rows(best))
 
-    def _descend(
-        self, problem: BeliefProblem, path: BeliefPath, iterations: int
-    ) -> tuple[BeliefPath, NDArray[np.int64], NDArray[np.int64], Array]:
+    def _descend(self, problem: BeliefProblem, path: BeliefPath, iterations: int) -> Descent:
         """Return better paths, a `PlanStatus` and the number of steps taken (B,), and the unlimited inputs (B, p)."""
         B, L = len(path.cost), len(_LENGTHS)
         status, walks = np.full(B, int(PlanStatus.CAPPED), dtype=np.int64), np.zeros(B, dtype=np.int64)

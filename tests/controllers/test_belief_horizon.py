@@ -156,8 +156,22 @@ def test_it_looks_before_it_leaps_and_a_frozen_plan_does_not() -> None:
     np.testing.assert_allclose(straight[-1], [3.4, -2.6], atol=0.3)
 
 
+def test_a_plan_that_is_the_least_no_longer_is_left() -> None:
+    """From the straight plan to the detour, which is another minimum: one of the starts in turn leads there."""
+    belief = Belief(np.array([-1.0, -2.6, 3.4, -2.6]), np.diag([0.02, 0.02, 1.0, 1.0]), np.zeros(2), 4)
+    straight, _, _ = walker(frozen=True).act(walker().init(), belief, AT)
+    for retries, detour in ((0, False), (10, True)):
+        planner, plan = walker(retries=retries), straight
+        for _ in range(8):
+            plan, *_, info = planner.act(plan, belief, AT)
+            assert info.cost[1] <= info.cost[0]
+        path = belief.mean[:2] + 0.16 * np.cumsum(plan.inputs, axis=0)
+        assert (np.linalg.norm(path - [0.0, 2.7], axis=1).min() < 1.0) == detour
+    assert plan.turn == 9.0
+
+
 def test_the_cost_never_rises_and_a_batch_is_each_of_its_members() -> None:
-    planner = walker(horizon=8, first_iterations=3)
+    planner = walker(horizon=8, first_iterations=3, retries=2)
     means = np.array([[-3.4, -2.6, 1.0, 0.0], [-1.0, 1.0, 3.0, -2.0]])
     batch, covariance = planner.init((2,)), np.diag([0.05, 0.05, 1.0, 1.0])
     singles = [planner.init() for _ in means]
@@ -237,6 +251,7 @@ def test_an_agent_plans_over_its_belief() -> None:
     [
         (ParameterError, {"horizon": 0}),
         (ParameterError, {"iterations": 1.5}),
+        (ParameterError, {"retries": -1}),
         (ParameterError, {"tolerance": -1.0}),
         (ParameterError, {"action_precision": 0.0}),
         (ShapeError, {"goal_precision": np.eye(3)}),

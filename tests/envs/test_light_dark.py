@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -37,6 +38,15 @@ def test_gymnasium_accepts_it() -> None:
         # The checker advises on the range of spaces.
         warnings.filterwarnings("ignore", category=UserWarning, module="gymnasium")
         check_env(LightDarkEnv(), skip_render_check=True)
+
+
+def test_its_derivatives_are_those_of_its_differences() -> None:
+    model = light_dark()
+    plain = replace(model, f_jacobians=None, g_jacobians=None)
+    x, u = np.random.default_rng(0).standard_normal((2, 3, 4))
+    for points in ((x, u[:, :2]), (x[0], u[0, :2])):
+        for got, want in zip(model.jacobians(*points), plain.jacobians(*points), strict=True):
+            np.testing.assert_allclose(got, want, atol=1e-9)
 
 
 def unit_noise(env: LightDarkEnv, actions: Array) -> Array:

@@ -69,6 +69,22 @@ def test_tuning_finds_a_place_near_the_light() -> None:
     assert np.linalg.norm(tuned.values[:2] - [0.0, 2.7]) < 1.5
 
 
+def test_weights_of_the_planner_are_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a walk that is better the nearer its weights are to some, the search comes near them."""
+    want, plain = np.array([0.0053, 4.0, 0.002, 16.0]), walk(Estimated(), [0, 1])
+
+    def pretended(walker: Any, seeds: Any, steps: int) -> Walks:  # noqa: ARG001
+        if isinstance(walker, Estimated):
+            return plain
+        away = np.abs(np.log(np.array(walker) / want)).sum()
+        return Walks(np.full((2, STEPS + 1, 4), [0.1 * away, 0.0, 0.0, 0.0]), 0.0)
+
+    monkeypatch.setattr(lightdark, "walk", pretended)
+    monkeypatch.setattr(lightdark, "planner", lambda weights: weights)
+    assert np.abs(np.log(np.array(lightdark.tune_planner(tries=300)) / want)).max() < 0.3
+    assert np.abs(np.log(np.array(lightdark.tune_planner(tries=1)) / want)).max() > 0.3
+
+
 @pytest.fixture(scope="module")
 def rows() -> dict[str, lightdark.Row]:
     """Two seeds for a quarter of the time, which is enough to see the difference."""
@@ -76,8 +92,8 @@ def rows() -> dict[str, lightdark.Row]:
     walkers: dict[str, Any] = {
         "LQR": Estimated(),
         "grid 0.015": OneStep(0.015),
-        "beliefs": replace(lightdark.planner(), iterations=2),
-        "beliefs, R frozen": replace(lightdark.planner(horizon=6, frozen=True), iterations=2),
+        "beliefs": replace(lightdark.planner(), iterations=2, retries=3),
+        "beliefs, R frozen": replace(lightdark.planner((*lightdark.WEIGHTS[:3], 6), frozen=True), iterations=2),
     }
     return {name: lightdark.row(walker, plain, [0, 1], 24) for name, walker in walkers.items()}
 
