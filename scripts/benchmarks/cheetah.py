@@ -64,16 +64,15 @@ ODOMETRY = {"legs": False, "legs + IMU": True}
 LOW, HIGH = np.log([[0.5, 0.5, 1e-9, 3e-5, 1e-3], [4.0, 200.0, 3e-7, 3e-3, 5e-2]])
 ODOMETRY_LOW = np.array([-2.0, -6.0, -4.0, -4.0, -4.0, 1.0])
 ODOMETRY_HIGH = np.array([4.0, 1.0, 4.0, 4.0, 4.0, 4.0])
-# What `tune` found with its defaults in a quarter of an hour, to two digits, but that probing takes those of sigma.
-# Leg odometry is tuned as it is run.
+# What `tune(name)` found with its defaults, in a minute or two each, to two digits. Leg odometry is tuned as it is run.
 TUNED = {
-    "UKF": (0.56, 4.3, 8.5e-9, 7.0e-5, 3.0e-3),
-    "pc Jacobian": (0.67, 1.4, 3.6e-9, 1.1e-3, 3.8e-3),
-    "pc probing": (1.2, 3.2, 1.2e-7, 1.1e-4, 9.6e-4),
-    "pc sigma": (1.2, 3.2, 1.2e-7, 1.1e-4, 9.6e-4),
-    "UKF, rule": (0.85, 7.0, 4.5e-9, 3.7e-5, 1.6e-3),
-    "pc once": (0.74, 5.8, 5.5e-8, 8.1e-4, 9.5e-3),
-    "EKF white": (1.7, 120.0, 1.0e-7, 5.6e-5, 6.7e-3),
+    "UKF": (0.64, 2.8, 1.3e-8, 7.1e-5, 2.9e-3),
+    "pc Jacobian": (1.2, 2.5, 1.3e-7, 6.8e-5, 1.5e-3),
+    "pc probing": (1.4, 2.1, 6.0e-8, 5.7e-5, 1.5e-3),
+    "pc sigma": (1.1, 3.0, 9.3e-8, 9.7e-5, 1.0e-3),
+    "UKF, rule": (1.1, 0.78, 6.5e-9, 4.9e-5, 2.8e-2),
+    "pc once": (3.9, 20.0, 8.4e-8, 7.5e-5, 4.4e-3),
+    "EKF white": (1.1, 79.0, 2.0e-9, 9.9e-5, 2.7e-2),
 }
 _LOST = 9.0  # a root mean square error beyond so many standard deviations is no worse
 
@@ -260,7 +259,8 @@ def report(console: Console, rows: Sequence[CheetahRow], spent: dict[str, float]
     batched = f"; all in one batch: {spent['UKF batched'] / spent['UKF']:.2f} of its time" if spent else ""
     console.print(
         f"{len(best.errors)} paired seeds, from {FIRST} on, of {SAMPLES} samples of {DT:g} s (a physics step; "
-        "Gymnasium acts every 5), the first 50 not scored: an open-loop trot of 2.5 m/s at 4 strokes a second, under Ornstein-Uhlenbeck forces "
+        "Gymnasium acts every 5), the first 50 not scored: an open-loop trot of 2.5 m/s at 4 strokes a second, "
+        "under Ornstein-Uhlenbeck forces "
         f"({TAU:g} s) of {FORCES[0]:g} N on the torso, {FORCES[2]:g} N·m on its pitch and {FORCES[3]:g} N·m on each "
         "joint, as told. Sensors, white: encoders 0.005 rad, gyroscope 0.02 rad/s, accelerometer 0.5 m/s², which reads "
         "up to 150. Scored, each over its standard deviation: height, pitch and all nine rates; speeds: the torso's, "
