@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from plants import as_nonlinear, pendulum, white_msd
 
 from pcctrl.errors import ParameterError, UnknownNameError
 from pcctrl.filters import NonlinearPCFilter, Status, UnscentedKalmanFilter
+from pcctrl.models import NonlinearModel
+from pcctrl.noise import White
+
+Array = NDArray[np.float64]
 
 
 def test_descent_ends_early_where_the_sensors_keep_their_promise() -> None:
@@ -93,3 +99,26 @@ def test_probing_in_a_batch_is_each_member_by_itself() -> None:
     np.testing.assert_allclose(lost.mean[[0, 2]], batch.mean[[0, 2]], atol=1e-12)
     with pytest.raises(UnknownNameError, match="probe"):
         replace(probing, probe="elbow")
+
+
+def test_a_probed_height_feels_the_ground_that_derivatives_do_not() -> None:
+    """A ball one standard deviation above stiff ground: its derivatives are those of the air."""
+    dt, stiffness = 0.01, 2e3
+
+    def fall(x: Array, u: Array, w: Array) -> Array:
+        push = stiffness * np.maximum(-x[..., :1], 0.0) - 9.81 + u + w
+        return np.concatenate([x[..., :1] + dt * x[..., 1:], x[..., 1:] + dt * push], axis=-1)
+
+    noise: dict[str, Any] = {"process_noise": [White(density=1e-3)], "sensor_noise": [White(std=0.1)], "dt": dt}
+    given: dict[str, Any] = {"operating_point": ([0.01, 0.0], [9.81]), "prior": np.diag([1e-4, 1e-2])}
+    model = NonlinearModel(fall, lambda x, u: x[..., :1] + 0.0 * u, time="discrete", **noise, **given)
+    probing = NonlinearPCFilter(model, None, probe="x0")
+    belief, plain = (f.predict(f.init(), [0.0]) for f in (probing, replace(probing, probe=())))
+    x = np.array([0.01, 0.0]) + np.array([1e-2, 0.1]) * np.random.default_rng(0).standard_normal((40_000, 2))
+    rates = fall(x, np.zeros(1), np.zeros(1))[:, 1]
+    miss = [abs(b.mean[1] - rates.mean()) for b in (belief, plain)]
+    assert miss[0] < 0.6 * miss[1]
+    # Between height and rate, which is how a foot that strikes tells the height: to what three points can know.
+    across = [f._across(f.init(), np.zeros(1))[0, 1] for f in (probing, replace(probing, probe=()))]
+    np.testing.assert_allclose(across[0], np.cov(x[:, 0], rates)[0, 1], rtol=0.4)
+    assert abs(across[1]) < 1e-9
