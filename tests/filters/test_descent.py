@@ -63,7 +63,7 @@ def test_probing_lies_between_derivatives_and_sigma_points() -> None:
         # A smoother goes back the way that the prediction came.
         beliefs = [f.init(mean=[1.5, 0.3], covariance=P) for f in (probing, sigma)]
         across = [f._across(b, b.input) for f, b in zip((probing, sigma), beliefs, strict=True)]
-        np.testing.assert_allclose(*across, atol=1e-10)
+        np.testing.assert_allclose(across[0], across[1], atol=1e-10)
 
 
 def test_probing_one_state_takes_what_goes_with_it_along() -> None:
