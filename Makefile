@@ -23,8 +23,8 @@ lint: $(VENV)/.dev  ## lint and check the format
 types: $(VENV)/.dev  ## check types of the working tree
 	$(BIN)/mypy pcctrl tests
 
-bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (an hour; flight needs PCCTRL_DATA)
-	for name in limits loops shocks presets pendulum arm cruise swingup lightdark flight speed; do $(BIN)/pcctrl bench $$name || exit; done
+bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (hours; flight needs PCCTRL_DATA)
+	for name in limits loops shocks presets pendulum cheetah arm cruise arm7 quadrotor lightdark swingup pusher flight speed realtime; do $(BIN)/pcctrl bench $$name || exit; done
 
 clean:  ## remove the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info

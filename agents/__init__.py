@@ -5,5 +5,6 @@ if __name__ != "pcctrl.agents":
 
 from pcctrl.agents.agent import Agent, AgentState, Card, Filter
 from pcctrl.agents.presets import PRESETS, describe, make, task_of
+from pcctrl.agents.realtime import RealTimeAgent
 
-__all__ = ["PRESETS", "Agent", "AgentState", "Card", "Filter", "describe", "make", "task_of"]
+__all__ = ["PRESETS", "Agent", "AgentState", "Card", "Filter", "RealTimeAgent", "describe", "make", "task_of"]

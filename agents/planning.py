@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pcctrl.agents.agent import Agent, Card
-from pcctrl.controllers import LQR, RecedingHorizon, SamplingHorizon
+from pcctrl.controllers import LQR, BeliefHorizon, RecedingHorizon, SamplingHorizon
 from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
-from pcctrl.models import Delayed, LinearModel, Task
+from pcctrl.models import Delayed, LinearModel, MujocoModel, Task
+from pcctrl.models.mujoco import with_native_derivatives
 from pcctrl.noise import Smooth
 
 __all__ = ["aif", "ilqr", "linearised", "lqg", "mppi"]
 
 # Each further order costs a state a noise, and buys less.
 _ORDER = 4
+# Part of the limits that a plan keeps for what it does not foresee.
+_RESERVE = 0.2
+# Precision of the goal at the end of a plan over beliefs, as a multiple of that on the way.
+_END = 5.0
 # Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
 _SAMPLED, _SMOOTH = 15, 3.0
 
 
 def planner(task: Task, order: int | None) -> RecedingHorizon:
     """Return a receding horizon for ``task`` that reads the generalised coordinates of ``order``, or none."""
+    model = task.model
+    if isinstance(model, MujocoModel):
+        model = with_native_derivatives(model)
+    elif isinstance(model, Delayed) and isinstance(model.model, MujocoModel):
+        model = replace(model, model=with_native_derivatives(model.model))
     return RecedingHorizon(
-        task.model,
+        model,
         task.state_weight,
         task.action_weight,
         horizon=task.horizon,
         iterations=3,
         limits=(task.low, task.high),
         order=order,
+        reserve=_RESERVE,
     )
 
 
@@ -37,8 +50,23 @@ def _coding(task: Task) -> NonlinearPCFilter:
 
 
 def aif(task: Task) -> Agent:
-    """Predictive-coding filter in generalised coordinates on the nonlinear model, planning by expected free energy."""
-    return Agent(_coding(task), planner(task, _ORDER), (task.low, task.high), Card("noise told, with its colour"))
+    """Predictive-coding filter in generalised coordinates on the nonlinear model, planning by expected free energy.
+
+    Over beliefs where the sensors' precision depends on the state.
+    """
+    card = Card("noise told, with its colour")
+    if getattr(task.model, "sensor_scale", None) is None:
+        return Agent(_coding(task), planner(task, _ORDER), (task.low, task.high), card)
+    # Where sensors see differently well from place to place, a plan is worth what it lets them see.
+    controller = BeliefHorizon(
+        task.model,
+        task.state_weight,
+        task.action_weight,
+        horizon=task.horizon,
+        terminal_precision=_END * task.state_weight,
+        limits=(task.low, task.high),
+    )
+    return Agent(NonlinearPCFilter(task.model, None, iterations=1), controller, (task.low, task.high), card)
 
 
 def ilqr(task: Task) -> Agent:

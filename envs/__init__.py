@@ -78,7 +78,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
     """Return the plant behind an environment.
 
     Args:
-        env_id: see `PLANTS` and `ARMS`, or `LINEAR`, or what `simulated` takes.
+        env_id: see `PLANTS` and `ARMS`, or `LINEAR`, `LIGHT_DARK`, or what `simulated` takes.
         model: TOML file of the linear system, two masses by default.
         options: of a simulation.
 
@@ -89,18 +89,19 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
     """
     ours = env_id.startswith("pcctrl/")
     if ours:
-        choose("env", env_id, (*PLANTS, *ARMS, LINEAR, *SIMULATIONS))
-    if ours and options is not None and options != PlantOptions():
+        choose("env", env_id, (*PLANTS, *ARMS, LINEAR, LIGHT_DARK, *SIMULATIONS))
+    if env_id not in SIMULATIONS and ours and options is not None and options != PlantOptions():
         raise ModelError(name="plant", expected="an MJCF file or a Gymnasium id", received=f"options for {env_id}")
     if model is not None and env_id != LINEAR:
         raise ModelError(name="model", expected=f"none, or env {LINEAR}", received=f"{model} for {env_id}")
     if env_id == LINEAR:
         return LinearPlant(two_masses() if model is None else LinearModel.load(model))
-    if not ours:
+    if not ours or env_id in SIMULATIONS:
         plant = simulated(env_id, options)
         _ = plant.model  # what is wrong with it is said now
         return plant
-    return cast("Plant", ARMS[env_id] if env_id in ARMS else PLANTS[env_id])
+    known: Mapping[str, Any] = {**PLANTS, **ARMS, LIGHT_DARK: LightDarkEnv}
+    return cast("Plant", known[env_id])
 
 
 def make_sensed(

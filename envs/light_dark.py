@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pcctrl.noise import Noise
 
-__all__ = ["BEACON", "FOOD", "START", "LightDarkEnv", "light_dark", "light_factor"]
+__all__ = ["AHEAD", "BEACON", "EFFORT", "FOOD", "START", "WANT", "LightDarkEnv", "light_dark", "light_factor"]
 
 # PUBLISHED §11: the beacon of `cpomdp`. Metres and seconds.
 BEACON, START, FOOD = np.array([0.0, 2.7]), np.array([-3.4, -2.6]), np.array([3.4, -2.6])
@@ -29,6 +29,8 @@ _WALK, _DRIFT = 2e-5, 1e-6
 _POSITION, _LIT, _DARK, _WIDTH = 0.05, 0.02, 1.28, 2.3
 _RELATION = np.block([[np.eye(2), -np.eye(2)], [-np.eye(2), np.eye(2)]])
 _BOUND = 20.0
+# Precisions of the goal (per m²) and of the action, and samples to look ahead: `pcctrl bench lightdark`.
+WANT, EFFORT, AHEAD = 0.006, 0.003, 20
 
 
 def light_factor(position: Array) -> Array:
@@ -79,9 +81,10 @@ class LightDarkEnv(gym.Env[Array, Array]):
 
     Observations are the position and the way to the food (m), with noise of this world's own that grows with the
     distance to the beacon, so `Sensors` adds none. It is drawn from the seed: unit noises do not depend on the actions.
-    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(|p − g|² + 0.01 |u|²) of the state in
-    which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the walker
-    ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such state is.
+    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(0.006 |p − g|² + 0.003 |u|²) of the
+    state in which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the
+    walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such
+    state is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
     Source: the beacon of `cpomdp`, PUBLISHED §11.
 
     Args:
@@ -93,6 +96,14 @@ class LightDarkEnv(gym.Env[Array, Array]):
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own declaration)
     dt = _DT
+    has_own_noise: ClassVar[bool] = True
+    process_std: ClassVar[tuple[float, ...]] = tuple(float(np.sqrt(q)) / _DT for q in (_WALK, _WALK, _DRIFT, _DRIFT))
+    sensor_std: ClassVar[tuple[float, ...]] = tuple(float(np.sqrt(r)) for r in (_POSITION, _POSITION, _LIT, _LIT))
+
+    @classmethod
+    def sample_time(cls) -> float:
+        """Return the sample time in seconds."""
+        return _DT
 
     def __init__(self, scatter: float = 0.3) -> None:
         self.model = light_dark()
@@ -102,9 +113,12 @@ class LightDarkEnv(gym.Env[Array, Array]):
         self._x: Array | None = None
 
     def task(self, sensor_noise: Sequence[Noise] | None = None) -> Task:
-        """Return the task, to be where the food is, with the world's own sensor noise or another."""
+        """Return the task, to be where the food is, with the world's own sensor noise or another.
+
+        Its weights are precisions, in nats: here it matters how they compare with what there is to be known.
+        """
         low, high = np.full(2, -_SPEED), np.full(2, _SPEED)
-        return Task(light_dark(sensor_noise), _RELATION.copy(), 0.01 * np.eye(2), low, high)
+        return Task(light_dark(sensor_noise), WANT * _RELATION, EFFORT * np.eye(2), low, high, AHEAD)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Return to the start and draw new noise; see `gymnasium.Env.reset`."""
@@ -122,13 +136,13 @@ class LightDarkEnv(gym.Env[Array, Array]):
         if self._x is None:
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
         u = as_action(action, self._box)
-        effort = 0.01 * float(u @ u)
-        cost = float(self._x @ _RELATION @ self._x) + effort
+        effort = EFFORT * float(u @ u)
+        cost = WANT * float(self._x @ _RELATION @ self._x) + effort
         push = np.sqrt(np.array([_WALK, _WALK, _DRIFT, _DRIFT])) / _DT * self.np_random.standard_normal(4)
         self._x = self.model.transition(self._x, u, push)
         info = self._info(self._x, cost)
         if info["failed"]:
-            info["cost"] = cost = max(cost, float(self._x @ _RELATION @ self._x) + effort)
+            info["cost"] = cost = max(cost, WANT * float(self._x @ _RELATION @ self._x) + effort)
         return self._reading(self._x), -cost, info["failed"], False, info
 
     def _reading(self, x: Array) -> Array:

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from pcctrl.arrays import choose, positive
+from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant
 from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
 from pcctrl.errors import ParameterError, ShapeError
@@ -69,6 +70,12 @@ class NoiseOptions:
         Raises:
             ShapeError, ParameterError, UnknownNameError: an option is out of range or of the wrong size.
         """
+        if plant is LightDarkEnv:
+            if self != NoiseOptions():
+                raise ParameterError(
+                    name="noise", expected=f"none, for the noise of {env_id} is its own", received=self
+                )
+            return gym.make(env_id, **options)
         process, sensor = self._noises(plant)
         if isinstance(plant, LinearPlant):
             options["model"] = plant.model

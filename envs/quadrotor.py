@@ -47,7 +47,7 @@ class QuadrotorEnv(RegulationEnv):
     has_own_noise = True
     disturbed = tuple(f"quadrotor_{dof}" for dof in range(6))
     process_std = (0.45, 0.45, 0.23, 0.005, 0.005, 0.005)
-    sensor_std: tuple[float, ...] = (0.002, 0.002, 0.002, 0.01, 0.01, 0.01)
+    sensor_std = (0.002, 0.002, 0.002, 0.01, 0.01, 0.01)
     weight = (1.0, 1.0, 1.0, 0.0, 0.0, 0.1, *(0.0,) * 10)
     start_std: tuple[float, ...] = (*(0.05,) * 3, *(0.02,) * 3, *(0.02,) * 6, *(0.01,) * 4)
     bounds = (*(5.0,) * 3, *(1.0,) * 3, *(np.inf,) * 10)
@@ -61,11 +61,14 @@ class QuadrotorEnv(RegulationEnv):
         wind: float = 5.0,
     ) -> None:
         self.sensing = choose("sensing", sensing, ("motion capture", "imu"))
-        if sensing == "imu":
-            self.sensor_std = (*(0.02,) * 4, *(0.005,) * 3, *(0.05,) * 3)
         self.wind = non_negative("wind", wind)
         super().__init__(process_noise, render_mode)
         self._hover()
+
+    @property
+    def reading_std(self) -> tuple[float, ...]:
+        """Standard deviation of each reading's noise, if none is given."""
+        return (*(0.02,) * 4, *(0.005,) * 3, *(0.05,) * 3) if self.sensing == "imu" else self.sensor_std
 
     @classmethod
     def drag(cls) -> float:

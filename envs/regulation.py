@@ -57,7 +57,7 @@ class RegulationEnv(MujocoEnv):
     frame_skip_: ClassVar[int]
     disturbed: ClassVar[tuple[str, ...]]
     process_std: ClassVar[tuple[float, ...]] = (1.0,)
-    sensor_std: tuple[float, ...]
+    sensor_std: ClassVar[tuple[float, ...]]
     weight: ClassVar[tuple[float, ...]]
     action_weight: ClassVar[float] = 0.01
     start_std: tuple[float, ...]
@@ -67,7 +67,7 @@ class RegulationEnv(MujocoEnv):
         super().__init__(
             self.path(),
             self.frame_skip_,
-            observation_space=Box(-_READING_LIMIT, _READING_LIMIT, (len(self.sensor_std),), np.float64),
+            observation_space=Box(-_READING_LIMIT, _READING_LIMIT, (len(self.reading_std),), np.float64),
             render_mode=render_mode,
             camera_name="side",
         )
@@ -102,13 +102,18 @@ class RegulationEnv(MujocoEnv):
         """Return the environment's own colour, smooth over two samples with a floor of 1e-3, at a given std."""
         return Smooth(std, s=2.0 * cls.sample_time(), floor=1e-3)
 
+    @property
+    def reading_std(self) -> tuple[float, ...]:
+        """Standard deviation of each reading's noise, if none is given."""
+        return self.sensor_std
+
     def default_process(self) -> list[Noise]:
         """Return the disturbances that there are if none are given."""
         return [self.default_noise(std) for std in self.process_std]
 
     def default_sensors(self) -> list[Noise]:
         """Return the noise that the sensors have if none is given."""
-        return [self.default_noise(std) for std in self.sensor_std]
+        return [self.default_noise(std) for std in self.reading_std]
 
     def task(self, sensor_noise: Sequence[Noise]) -> Task:
         """Return the regulation task with its model linearised at rest, given the noise of each sensor."""

@@ -30,6 +30,8 @@ SIMULATION = "pcctrl/Simulation-v0"
 _PUSH = 0.05
 # Standard deviation of a sensor, in its unit, where neither the user nor the file says any.
 _SENSOR = 0.01
+# Controls hold a goal if so little of the drift is left.
+_HELD = 1e-2
 # Of velocities, which do not make a plant fail.
 _FAR = 1e9
 _FILES = (".xml", ".mjcf")
@@ -48,7 +50,7 @@ class PlantOptions:
     weight: tuple[float, ...] | None = None
     """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
     action_weight: float | None = None
-    """Cost of a squared control; 0.01 by default."""
+    """Cost of a squared control, from that which holds the goal; 0.01 by default."""
     horizon: int | None = None
     """Samples that a planner looks ahead; 25 by default."""
     wrong: Mismatch = field(default_factory=Mismatch)
@@ -64,6 +66,8 @@ class SimulatedPlant:
         options: what is sensed, pushed and wanted.
         start_std: of positions and velocities in the prior, and at the start of an MJCF file.
         bound: fails when a position is further than this from the start, one number or (nv,).
+        prepare: changes the task's environment once, before anything is read of it.
+        shift: (nq,) what is added to the positions at which a task starts, or None.
         target: from the task's environment after its reset and the state at the start to the state that is wanted; the
             operating point by default.
         purpose: in a line.
@@ -76,6 +80,8 @@ class SimulatedPlant:
     options: PlantOptions = PlantOptions()
     start_std: float = 0.1
     bound: float | tuple[float, ...] = 1e3
+    prepare: Callable[[Any], None] | None = None
+    shift: tuple[float, ...] | None = None
     target: Callable[[Any, Array], Array] | None = None
     purpose: str = ""
     has_own_noise: ClassVar[bool] = False
@@ -93,6 +99,8 @@ class SimulatedPlant:
         if not hasattr(env, "init_qpos"):
             expected = "an environment that runs on MuJoCo"
             raise ModelError(name="env", expected=expected, received=f"{self.source}, which has no model")
+        if self.prepare is not None:
+            self.prepare(env)
         return env
 
     @cached_property
@@ -107,12 +115,23 @@ class SimulatedPlant:
             sensors = tuple(f"qpos:{mjmodel.joint(i).name or f'joint{i}'}" for i in range(mjmodel.njnt))
         model = MujocoModel(
             source,
+            qpos=qpos if self.shift is None else qpos + self.shift,
             sensors=sensors,
             noise_input=pushed,
             process_noise=[White(density=float(pushes.get(name, 1.0) * np.sqrt(dt))) for name in pushed],
             prior=np.eye(2 * mjmodel.nv + mjmodel.na) * self.start_std**2,
         )
+        model = replace(model, ctrl=_holding(model, self._wanted(model)))
         return model if mjmodel.nsensor else with_noise(model, None, [White(std=_SENSOR)] * len(model.sensors or ()))
+
+    def _wanted(self, model: MujocoModel) -> Array:
+        """Return the goal (n,) that the options say, the start by default."""
+        goal = np.array(model.start[0])
+        if self.options.goal is not None:
+            nv = int(model.source.nv)
+            goal[:nv] = as_array("plant.goal", self.options.goal, (nv,))
+            goal[nv:] = 0.0
+        return goal
 
     def __getstate__(self) -> dict[str, Any]:
         # What is cached is of this process.
@@ -164,13 +183,23 @@ class SimulatedPlant:
             start = model.integrate(rest, spread * rng.standard_normal(len(rest)))
         else:
             task.reset(seed=int(rng.integers(2**31)))
-            start = model.state(task.data.qpos, task.data.qvel, task.data.act)
-        if self.options.goal is not None:
-            goal = np.zeros(len(rest))
-            goal[:nv] = as_array("plant.goal", self.options.goal, (nv,))
-        else:
-            goal = rest if self.target is None or task is None else self.target(task, start)
+            shift = 0.0 if self.shift is None else np.array(self.shift)
+            start = model.state(task.data.qpos + shift, task.data.qvel, task.data.act)
+        goal = self._wanted(model)
+        if self.options.goal is None and self.target is not None and task is not None:
+            goal = self.target(task, start)
         return Scene(start, goal)
+
+
+def _holding(model: MujocoModel, goal: Array) -> Array:
+    """Return the controls (p,) that hold a goal (n,) against gravity and springs, or those at the start if none do."""
+    rest = model.start[1]
+    _, B, _ = model.transition_jacobians(goal, rest)
+    drift = model.difference(model.transition(goal, rest), goal)
+    change, *_ = np.linalg.lstsq(B, -drift, rcond=None)
+    u = np.clip(rest + change, *model.limits)
+    left = model.difference(model.transition(goal, u), goal)
+    return u if np.abs(left).max() < _HELD * np.abs(drift).max() else rest
 
 
 def _pushes(mjmodel: mujoco.MjModel, qpos: Array) -> dict[str, float]:
@@ -202,6 +231,15 @@ def _reach(task: Any, start: Array) -> Array:
     return min(goals, key=lambda goal: float(np.abs(goal - start)[:2].sum()))
 
 
+def _unstop(task: Any) -> None:
+    """Take the stops of a pole's hinge off, so that it can hang and turn."""
+    task.model.joint("hinge").range[:] = -100.0, 100.0
+
+
+def _upright(task: Any, start: Array) -> Array:  # noqa: ARG001
+    return np.zeros(len(start))
+
+
 _POLE = PlantOptions(weight=(1.0, 3.0, 0.1, 0.1))
 SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
     {
@@ -214,9 +252,19 @@ SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
         "InvertedPendulum-v5": SimulatedPlant(
             "InvertedPendulum-v5", _POLE, bound=(1.0, 0.5), purpose="Balance a pole on a cart."
         ),
+        "pcctrl/SwingUp-v0": SimulatedPlant(
+            "InvertedPendulum-v5",
+            # The cart dear enough to plan no blow against its rail's stops.
+            PlantOptions(weight=(4.0, 3.0, 0.1, 0.1)),
+            bound=(1.2, 100.0),
+            prepare=_unstop,
+            shift=(0.0, np.pi),
+            target=_upright,
+            purpose="Swing the pole of InvertedPendulum-v5 up from hanging, and balance it.",
+        ),
         "InvertedDoublePendulum-v5": SimulatedPlant(
             "InvertedDoublePendulum-v5",
-            PlantOptions(weight=(1.0, 3.0, 3.0, 0.1, 0.1, 0.1)),
+            PlantOptions(weight=(1.0, 10.0, 10.0, 0.1, 0.1, 0.1), action_weight=0.1, horizon=15),
             bound=(1.0, 0.6, 0.6),
             purpose="Balance two poles on a cart.",
         ),

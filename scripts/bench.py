@@ -25,6 +25,8 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "flight": "roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes)",
         "pendulum": "nonlinear filters in smooth noise, 60 seeds (minutes of tuning)",
         "cheetah": "a running HalfCheetah from encoders and an IMU, 20 seeds (minutes of tuning)",
+        "arm7": "a seven-joint arm whose wrong model the filter adapts, and faulty encoders (a quarter of an hour)",
+        "realtime": "whether the seven-joint arm's agents keep 1 kHz (half a minute)",
         "arm": "the published two-joint arm, 100 goals, and tuned peers (minutes)",
         "cruise": "the published PID as active inference, and one that learns within bounds (seconds)",
         "quadrotor": "hovering in Dryden gusts at equal actuator effort, exact and flown (minutes of tuning)",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from pcctrl import agents
-from pcctrl.envs import ARMS, LINEAR, PLANTS, SIMULATIONS, ArmEnv, RegulationEnv
+from pcctrl.envs import ARMS, LIGHT_DARK, LINEAR, PLANTS, SIMULATIONS, LightDarkEnv
 
 __all__ = ["List"]
 
@@ -23,7 +24,7 @@ class List:
         table.add_column("environment", no_wrap=True, overflow="fold")
         for heading in ("sensors (std)", "dt (s)", "task"):
             table.add_column(heading)
-        plants: dict[str, type[RegulationEnv] | type[ArmEnv]] = {**PLANTS, **ARMS}
+        plants: dict[str, Any] = {**PLANTS, **ARMS, LIGHT_DARK: LightDarkEnv}
         for env_id, plant in plants.items():
             stds = ", ".join(f"{std:g}" for std in dict.fromkeys(plant.sensor_std))
             table.add_row(env_id, stds, f"{plant.sample_time():g}", (plant.__doc__ or "").partition("\n")[0])

@@ -1,5 +1,6 @@
 """Controllers: from a belief to an action."""
 
+from pcctrl.controllers.adapted import AdaptedTorque
 from pcctrl.controllers.adaptive import Gains, ModelReferenceAdaptive, Parameters, SlotineLi
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
 from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
@@ -19,6 +20,7 @@ __all__ = [
     "LQR",
     "PID",
     "ActiveInferencePID",
+    "AdaptedTorque",
     "BeliefHorizon",
     "BeliefPlan",
     "ComputedTorque",

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
 from pcctrl.filters.doubt import Doubt
+from pcctrl.filters.trust import Trust
 from pcctrl.free_energy import Correction, minimum
 
-__all__ = ["ABSURD", "Belief", "Estimate", "Info", "Status"]
+__all__ = ["ABSURD", "Belief", "Estimate", "Held", "Info", "Status"]
 # A sensor value beyond this is missing.
 ABSURD = 1e100
 
@@ -34,6 +35,22 @@ class Status(enum.IntEnum):
     """The belief was no longer finite and has been reset to the prior."""
     CAPPED = 6
     """Its iterations ran out before the descent on the free energy had converged; it is where it got to."""
+    FAULT = 7
+    """A sensor contradicts others of the same quantity, and has lost its precision until it agrees with them again."""
+
+
+class Held(NamedTuple):
+    """Derivatives of the dynamics, kept for some samples.
+
+    Args:
+        F: by the joint state (..., N, N).
+        Q: covariance of what drives it (..., N, N).
+        age: samples that they have been used for.
+    """
+
+    F: Array
+    Q: Array
+    age: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +63,8 @@ class Belief:
         input: the input held until now (p,) or (..., p), which a sensor with a D reads.
         plant: number n of physical states.
         doubt: what is remembered of each sensor's surprises, None if they are not watched.
+        held: the linearised dynamics that are used again, None if they are not.
+        trust: what is remembered of redundant sensors, None if none are watched.
     """
 
     mean: Array
@@ -53,11 +72,23 @@ class Belief:
     input: Array
     plant: int
     doubt: Doubt | None = None
+    held: Held | None = None
+    trust: Trust | None = None
 
     @property
     def state(self) -> Array:
         """Mean of the physical states, (..., n), in their own units."""
         return self.mean[..., : self.plant]
+
+    def marginal(self, states: int) -> Belief:
+        """Return the belief about the first so many physical states, and the noises: slow parameters are left out.
+
+        Args:
+            states: of the plant alone, at most n.
+        """
+        kept = np.r_[:states, self.plant : self.mean.shape[-1]]
+        covariance = self.covariance[..., kept[:, None], kept]
+        return Belief(self.mean[..., kept], covariance, self.input, states)
 
     @property
     def std(self) -> Array:
@@ -81,6 +112,7 @@ class Info(NamedTuple):
             nonlinear filter gives that before its last step, an upper bound where it converges.
         capped: whether the iterations ran out (...), or None for nowhere.
         energy: the free energy, where it is not that of the innovation under a linear readout (...).
+        trust: of redundant sensors after this sample, None if none are watched.
     """
 
     innovation: Array
@@ -93,6 +125,7 @@ class Info(NamedTuple):
     residual: float = 0.0
     capped: NDArray[np.bool_] | None = None
     energy: Array | None = None
+    trust: Trust | None = None
 
     @property
     def innovation_covariance(self) -> Array:
@@ -123,6 +156,8 @@ class Info(NamedTuple):
         if self.doubt is not None and self.doubted is not None:
             status = np.where(self.doubted.any(axis=-1), int(Status.OUTLIER), status)
             status = np.where(self.doubt.believed.any(axis=-1), int(Status.SURPRISE), status)
+        if self.trust is not None:
+            status = np.where(self.trust.faulty.any(axis=-1), int(Status.FAULT), status)
         if self.present is not None:
             partial = ~self.present.all(axis=-1) & np.isin(status, (Status.OK, Status.CAPPED))
             status = np.where(partial, int(Status.PARTIAL), status)

@@ -13,12 +13,13 @@ from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
 from pcctrl.filters.sigma import Spread, across_points, mixed, predict_points
+from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pcctrl.filters.belief import Belief
+    from pcctrl.filters.belief import Belief, Held
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
 __all__ = ["NonlinearPCFilter"]
@@ -53,6 +54,10 @@ class NonlinearPCFilter(NonlinearFilter):
             less precision, for ``outlier_patience`` samples running, then believed (`Status.SURPRISE`) unless it has
             more than doubled, see `doubt`. None for no such rule.
         outlier_patience: samples.
+        refresh: the derivatives of the dynamics, by ``"jacobian"``, are used for so many samples before they are worked
+            out anew: at 1 kHz an arm hardly turns in 5 of them. The mean follows the model itself at every sample.
+        redundant: groups of names of sensors that read the same quantity, whose precisions are learned: see `trust`.
+        trust_time: seconds over which they are learned.
         state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
         straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
             of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
@@ -75,6 +80,9 @@ class NonlinearPCFilter(NonlinearFilter):
     prediction: Literal["jacobian", "sigma"] = "jacobian"
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    refresh: int = 1
+    redundant: Sequence[Sequence[str]] = ()
+    trust_time: float = TRUST_TIME
     state_noise: Array | float = 0.0
     straightness: float = 0.0
     probe: Sequence[str] = ()
@@ -90,6 +98,8 @@ class NonlinearPCFilter(NonlinearFilter):
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
         whole("outlier_patience", self.outlier_patience)
+        whole("refresh", self.refresh, 1)
+        positive("trust_time", self.trust_time)
         object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
@@ -97,13 +107,15 @@ class NonlinearPCFilter(NonlinearFilter):
     def _probed(self) -> list[int]:
         return [list(self.model.states or ()).index(name) for name in self.probe]
 
-    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
+    def _ahead(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
+    ) -> tuple[Array, Array, Held | None]:
         if self.prediction == "sigma":
             later, spread = predict_points(joint, mean, P, u, Spread())
-            return later, spread + joint.driven(mean, u)
+            return later, spread + joint.driven(mean, u), None
         if self.probe:
-            return mixed(joint, mean, P, u, self._probed, Spread())[:2]
-        return super()._ahead(joint, mean, P, u)
+            return *mixed(joint, mean, P, u, self._probed, Spread())[:2], None
+        return super()._ahead(joint, mean, P, u, held)
 
     def _across(self, belief: Belief, u: Array) -> Array:
         joint, mean, P = self.joint, belief.mean, belief.covariance

@@ -200,7 +200,8 @@ class GeneralisedFilter:
         rest: Array = self.model.operating_point[1]  # type: ignore[index]
         u = rest if u is None else np.asarray(u, dtype=np.float64)
         inputs = _push(belief.inputs, u - rest)  # type: ignore[attr-defined]
-        return _History(belief.mean, belief.covariance, u, belief.plant, None, belief.samples, inputs)  # type: ignore[attr-defined]
+        samples: Array | None = belief.samples  # type: ignore[attr-defined]
+        return _History(belief.mean, belief.covariance, u, belief.plant, samples=samples, inputs=inputs)
 
     def update(self, belief: Belief, y: ArrayLike) -> tuple[Belief, Info]:
         """Return the belief one sample's flow later, driven by the embedding of the last samples up to ``y`` (..., m).
@@ -226,7 +227,7 @@ class GeneralisedFilter:
         mean, lost = self._advanced(mean, self._drive(samples, inputs))
         mean[..., :n] += state
         info = Info(innovation, None if present.all() else present, self._correction, lost)
-        return _History(mean, belief.covariance, belief.input, n, None, samples, inputs), info
+        return _History(mean, belief.covariance, belief.input, n, samples=samples, inputs=inputs), info
 
     def step(
         self, belief: Belief, y: ArrayLike, u: ArrayLike | None = None, dt: float | None = None

@@ -16,7 +16,7 @@ from pcctrl.free_energy import Correction, correct_points
 from pcctrl.models import generalise
 
 if TYPE_CHECKING:
-    from pcctrl.filters.belief import Belief
+    from pcctrl.filters.belief import Belief, Held
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
 __all__ = ["ExtendedKalmanFilter", "UnscentedKalmanFilter"]
@@ -106,9 +106,16 @@ class UnscentedKalmanFilter(NonlinearFilter):
     def _points(self) -> Spread:
         return Spread(self.width, self.beta)
 
-    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
+    def _ahead(
+        self,
+        joint: GeneralisedModel,
+        mean: Array,
+        P: Array,
+        u: Array,
+        held: Held | None,  # noqa: ARG002 (nothing is linearised)
+    ) -> tuple[Array, Array, None]:
         later, spread = predict_points(joint, mean, P, u, self._points)
-        return later, spread + joint.driven(mean, u)
+        return later, spread + joint.driven(mean, u), None
 
     def _across(self, belief: Belief, u: Array) -> Array:
         return across_points(self.joint, belief.mean, belief.covariance, u, self._points)

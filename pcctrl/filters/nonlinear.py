@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
 from pcctrl.errors import ParameterError
-from pcctrl.filters.belief import ABSURD, Belief, Info
+from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import SmoothingFilter
+from pcctrl.filters.trust import TRUST_TIME, Redundancy
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import PastModel, generalise
 
@@ -98,9 +99,12 @@ class NonlinearFilter(SmoothingFilter):
     state_noise: Array | float
     outlier_threshold: float | None = None
     outlier_patience: int = PATIENCE
+    refresh: int = 1
+    redundant: Sequence[Sequence[str]] = ()
+    trust_time: float = TRUST_TIME
 
     def __post_init__(self) -> None:
-        _ = self._prior  # what has no prior says so now, not in the loop
+        _ = self._prior, self._redundancy  # what has no prior says so now, not in the loop
 
     @cached_property
     def joint(self) -> GeneralisedModel:
@@ -115,6 +119,13 @@ class NonlinearFilter(SmoothingFilter):
     def _prior(self) -> Array:
         """Covariance of the joint state before any data."""
         return frozen(self.joint.prior(self.model.prior))
+
+    @cached_property
+    def _redundancy(self) -> Redundancy | None:
+        """The groups of sensors whose precisions are learned."""
+        if not self.redundant:
+            return None
+        return Redundancy(self.joint, self.model.sensors or (), self.redundant, self.model.dt / self.trust_time)
 
     @property
     def is_plain(self) -> bool:
@@ -156,24 +167,35 @@ class NonlinearFilter(SmoothingFilter):
             ShapeError: u of another size.
             ParameterError: a dt that the model cannot take.
         """
-        joint = self.joint if dt is None or dt == self.model.dt else self._over(dt)
+        usual = dt is None or dt == self.model.dt
+        joint = self.joint if usual else self._over(dt or 0.0)
         u = joint.input if u is None else vectors("u", u, len(joint.input))
         batch = np.broadcast_shapes(belief.mean.shape[:-1], u.shape[:-1])
         mean = np.broadcast_to(belief.mean, (*batch, joint.size))
         with np.errstate(all="ignore"):
-            mean, covariance = self._ahead(joint, mean, belief.covariance, u)
+            later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-        return Belief(mean, covariance, u, belief.plant, belief.doubt)
+            trust = belief.trust
+            if trust is not None and self._redundancy is not None:
+                F, Q = joint.linearised(mean, u)[1:] if held is None else held[:2]
+                trust = self._redundancy.ahead(joint, trust, u, F, Q)
+        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None, trust)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
             self._resampled[dt] = self.joint.resampled(dt)
         return self._resampled[dt]
 
-    def _ahead(self, joint: GeneralisedModel, mean: Array, P: Array, u: Array) -> tuple[Array, Array]:
-        """Return mean and covariance one sample later."""
-        later, F, Q = joint.linearised(mean, u)
-        return later, F @ P @ np.swapaxes(F, -1, -2) + Q
+    def _ahead(
+        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
+    ) -> tuple[Array, Array, Held | None]:
+        """Return mean and covariance one sample later, and the derivatives if they are to be used again."""
+        if held is not None and held.age < self.refresh and held.F.shape[:-1] == mean.shape:
+            later, (F, Q, age) = joint.ahead(mean, u), held
+        else:
+            (later, F, Q), age = joint.linearised(mean, u), 0
+        covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
+        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 or self.redundant else None
 
     def _across(self, belief: Belief, u: Array) -> Array:
         _, F, _ = self.joint.linearised(belief.mean, u)
@@ -217,6 +239,11 @@ class NonlinearFilter(SmoothingFilter):
         sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
+        trust = belief.trust
+        if self._redundancy is not None:
+            prior = belief.mean, belief.covariance, belief.input
+            trust = self._redundancy.compare(y, prior, trust, sample.present)
+            sample = sample._replace(R=sample.R * np.exp(trust.level))
         if self.outlier_threshold is not None:
             spread = sensed.spread if sample.present is None else np.where(sample.present, sensed.spread, 0.0)
             threshold, patience = self.outlier_threshold, self.outlier_patience
@@ -229,8 +256,9 @@ class NonlinearFilter(SmoothingFilter):
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:])
-        return Belief(mean, covariance, belief.input, belief.plant, doubt), info
+        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust)
+        held = belief.held if reset is None else None
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust if reset is None else None), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""

@@ -9,13 +9,22 @@ import numpy as np
 from pcctrl.arrays import Array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pcctrl.models.nonlinear import NonlinearModel
     from pcctrl.models.protocol import GenerativeModel
 
-__all__ = ["chain_rule", "differentiate_rates", "differentiate_readout", "differentiate_transition"]
+__all__ = ["chain_rule", "differentiate", "differentiate_rates", "differentiate_readout", "differentiate_transition"]
 
 # The cube root of the rounding, which balances it with the curvature; relative to values above 1.
 _STEP = 6e-6
+
+
+def differentiate(function: Callable[[Array], Array], model: GenerativeModel, x: Array) -> Array:
+    """Return the derivative (..., k, n) of a function of states, (..., 2n, n) to (..., 2n, k), at x (..., n)."""
+    nothing = np.zeros((*x.shape[:-1], 0))
+    (points, *_), steps = _perturbed(model, x, nothing, nothing)
+    return _split(function(points), steps, x, nothing)[0]
 
 
 def differentiate_transition(model: GenerativeModel, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:

@@ -255,4 +255,6 @@ class _Matrices(GeneralisedModel):
 
 def _row(x: Array, *others: Array) -> Array:
     """Return parts of a state side by side, in the batch of the first."""
+    if x.ndim == 1:
+        return np.concatenate([x, *others])
     return np.concatenate([x, *(np.broadcast_to(a, (*x.shape[:-1], a.shape[-1])) for a in others)], axis=-1)

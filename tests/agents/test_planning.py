@@ -8,8 +8,9 @@ import pytest
 
 from pcctrl import agents
 from pcctrl.agents.planning import linearised
-from pcctrl.envs import CartPoleEnv, NoiseOptions, simulated
-from pcctrl.errors import ModelError
+from pcctrl.envs import LIGHT_DARK, CartPoleEnv, NoiseOptions, plant_of, simulated
+from pcctrl.envs.light_dark import BEACON
+from pcctrl.errors import ModelError, ParameterError
 from pcctrl.evaluation import rollout
 from pcctrl.filters import KalmanFilter
 from pcctrl.models import Delayed
@@ -73,3 +74,14 @@ def test_an_agent_that_does_not_fit_the_model_says_which_do() -> None:
         agents.make("pid", env)
     with pytest.raises(ModelError, match=r"linear: .*got ilqr"):
         agents.make("ilqr", NoiseOptions().make("pcctrl/CartPole-v0", CartPoleEnv))
+
+
+def test_where_light_matters_the_agent_looks_first_and_one_blind_to_it_does_not() -> None:
+    env = NoiseOptions().make(LIGHT_DARK, plant_of(LIGHT_DARK), max_episode_steps=90)
+    looked = {}
+    for name in ("aif", "ilqr"):
+        way = rollout(env, agents.make(name, env), steps=40, seed=1).state[:, :2]
+        looked[name] = np.linalg.norm(way - BEACON, axis=1).min()
+    assert looked["aif"] < 0.6 * looked["ilqr"]
+    with pytest.raises(ParameterError, match="its own"):
+        NoiseOptions(colour="white").make(LIGHT_DARK, plant_of(LIGHT_DARK))

@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 from pcctrl.agents import Agent, task_of
 from pcctrl.controllers import RecedingHorizon
 from pcctrl.envs import LIGHT_DARK, LightDarkEnv
-from pcctrl.envs.light_dark import BEACON, light_dark, light_factor
+from pcctrl.envs.light_dark import BEACON, EFFORT, WANT, light_dark, light_factor
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.evaluation import rollout
 from pcctrl.filters import ExtendedKalmanFilter
@@ -94,13 +94,13 @@ def test_its_task_costs_what_it_says() -> None:
     _, reward, _, _, after = env.step(u)
     assert after["cost"] == pytest.approx(away @ task.state_weight @ away + u @ task.action_weight @ u)
     assert reward == -after["cost"]
-    assert after["cost"] == pytest.approx(np.sum((info["state"][:2] - info["state"][2:]) ** 2) + 0.05)
+    assert after["cost"] == pytest.approx(WANT * np.sum((info["state"][:2] - info["state"][2:]) ** 2) + 5.0 * EFFORT)
     assert light_dark().prior is not None
 
 
 def test_an_agent_is_told_the_goal_and_recorded() -> None:
     env = gym.make(LIGHT_DARK)
-    planner = RecedingHorizon(task_of(env).model, task_of(env).state_weight, 0.01, horizon=10)
+    planner = RecedingHorizon(task_of(env).model, task_of(env).state_weight, 1e-4, horizon=10)
     agent = Agent(ExtendedKalmanFilter(task_of(env).model), planner)
     episode = rollout(env, agent, steps=40, seed=0)
     # Straight to where the food is thought to be.

@@ -18,7 +18,7 @@ QUIET: list[Noise] = [White(density=1e-9)] * 6
 
 
 def told(env: QuadrotorEnv) -> list[Noise]:
-    return [White(std=std) for std in env.sensor_std]
+    return [White(std=std) for std in env.reading_std]
 
 
 def flown(env: gym.Env[Any, Any], agent: agents.Agent, steps: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,9 @@ def test_the_goal_of_the_reacher_is_the_target() -> None:
 
 
 def test_a_goal_that_is_said_is_held(rod: str) -> None:
-    plant = plant_of(rod, None, PlantOptions(goal=(0.6,), action_weight=1e-4))
+    plant = plant_of(rod, None, PlantOptions(goal=(0.6,)))
+    # Effort counts from what holds the goal: m g l sin θ.
+    assert plant.model.start[1] == pytest.approx([9.81 * 0.25 * np.sin(0.6)], rel=1e-3)  # type: ignore[attr-defined]
     env = NoiseOptions(process_std=(0.05,), sensor_std=(0.002,)).make(rod, plant, max_episode_steps=300)
     episode = rollout(env, agents.make("aif", env), steps=200, seed=0)
     assert not episode.failed
@@ -105,6 +107,13 @@ def test_what_is_sensed_and_pushed_can_be_said() -> None:
     assert simulated("InvertedPendulum-v5").process_std == pytest.approx((15.0,))
     again = pickle.loads(pickle.dumps(plant))
     assert again.options == plant.options
+
+
+def test_the_hanging_pole_hangs_and_is_swung_up() -> None:
+    env = NoiseOptions().make("pcctrl/SwingUp-v0", plant_of("pcctrl/SwingUp-v0"), max_episode_steps=80)
+    episode = rollout(env, agents.make("aif", env), steps=80, seed=0)
+    assert np.cos(episode.state[0, 1]) < -0.99
+    assert (np.cos(episode.state[60:, 1]) > 0.98).all()
 
 
 def test_agents_can_be_told_a_wrong_model() -> None:

@@ -70,6 +70,8 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
 
 def _step_by_force(sim: Simulator, w: Array) -> Array:
     """Return how a physics step (n, q) depends on forces, at what is set and worked out, and leave it so."""
+    if sim.unconstrained:
+        return _step_by_inertia(sim)
     G = np.zeros((sim.n, len(w)))
     qpos, qvel, act, _, warm = sim.views
     before = [(view, view.copy()) for view in (qpos, qvel, act, warm)]
@@ -87,6 +89,18 @@ def _step_by_force(sim: Simulator, w: Array) -> Array:
         G[sim.nv :, i] = moved_rates - rates
     G /= _FORCE
     sim.push(w)
+    return G
+
+
+def _step_by_inertia(sim: Simulator) -> Array:
+    """Return the same where it is h (M + h D)⁻¹: in Euler steps, whose damping D is implicit, without constraints."""
+    model, h = sim.model, float(sim.model.opt.timestep)
+    M = np.empty((sim.nv, sim.nv))
+    mujoco.mj_fullM(model, sim.data, M)
+    M[range(sim.nv), range(sim.nv)] += h * model.dof_damping
+    G = np.zeros((sim.n, len(sim.general)))
+    faster = h * np.linalg.solve(M, sim.general.T)
+    G[: sim.nv], G[sim.nv : 2 * sim.nv] = h * faster, faster
     return G
 
 

@@ -63,6 +63,10 @@ class Simulator:
         # Positions count from 0, so that they are absolute; only rotations count from the reference.
         self.base = np.where(_quaternions(model), qpos, 0.0)
         self._forced = (bool(general.any()), bool(cartesian.any()))
+        # Where a step is h (M + h D)⁻¹ of the forces on it, if nothing is in contact or at a limit.
+        explicit = mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_DAMPER
+        self._euler = euler and self.flat and not cartesian.any() and not model.dof_dampingpoly.any()
+        self._euler = self._euler and not int(model.opt.disableflags) & int(explicit)
         self._direct = np.array([-1 if r.state is None else r.state for r in readings])
         self._state_only = bool((self._direct >= 0).all())
         self._groups = [
@@ -101,6 +105,11 @@ class Simulator:
             elif reading.state is None:
                 stage = max(stage, _POSITIONS)
         return stage
+
+    @property
+    def unconstrained(self) -> bool:
+        """Whether, at what is worked out, a step's derivative by forces is that of the inertia alone."""
+        return self._euler and not self.data.nefc
 
     @cached_property
     def native(self) -> bool:

@@ -1,0 +1,100 @@
+"""Computed torque with parameters that the filter has adapted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, as_array, as_floats, positive
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
+from pcctrl.filters import Belief
+
+if TYPE_CHECKING:
+    from pcctrl.models import GeneralisedModel
+
+__all__ = ["AdaptedTorque"]
+
+
+class Invertible(Protocol):
+    """A plant whose joints can be asked what an acceleration takes, as `MujocoParameters`."""
+
+    def torque(self, x: ArrayLike, acceleration: ArrayLike, theta: ArrayLike) -> Array:
+        """Return the torques (..., nv) at x (..., 2 nv), with parameters θ (..., k)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedTorque:
+    r"""Makes each joint's error die out with both poles at −ω, by all that the filter believes.
+
+    .. math:: u = M a + C\dot q + g + D\dot q + Y(q, \dot q, a)\,\theta - d - H\hat w,\qquad
+              a = \ddot q_d + 2\omega(\dot q_d - \dot q) + \omega^2(q_d - q)
+
+    The adapted parameters θ come with the state, the random walk d and the predictable part of the disturbance beside
+    it. For a second-order plant this is the minimiser of the expected free energy of one step, whose prior is that
+    error dynamics. The acceleration of the goal is the mean one over the sample, by its preview.
+
+    Args:
+        plant: of the filter's `AdaptiveModel`; or with no parameters, if the filter adapts none.
+        joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
+        bandwidth: ω in rad/s, (..., nv) or one number; leading dimensions are the batch's.
+        limits: (low, high) of the torques, each one number or (nv,).
+
+    Raises:
+        ShapeError: limits or a bandwidth of another size.
+        ParameterError: a bandwidth that is not positive.
+    """
+
+    plant: Invertible
+    joint: GeneralisedModel
+    bandwidth: ArrayLike
+    limits: tuple[ArrayLike, ArrayLike] | None = None
+    _rest: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        nv = len(self.joint.input)
+        bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
+        positive("bandwidth", float(bandwidth.min()))
+        object.__setattr__(self, "bandwidth", bandwidth)
+        object.__setattr__(self, "limits", bounds(self.limits, nv))
+        object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
+
+    def init(self, batch: tuple[int, ...] = ()) -> None:  # noqa: ARG002
+        """Return no memory."""
+        return
+
+    def act(self, state: None, belief: Belief, goal: Goal = None) -> tuple[None, Array, ControlInfo]:
+        """Return no memory, the torques within the limits (..., nv), and what they were made of.
+
+        Args:
+            state: None.
+            belief: of the filter.
+            goal: states (..., 2 nv), of a `Preview` as they will be.
+
+        Raises:
+            ShapeError: a belief of something else, or a goal of another size.
+        """
+        joint, nv = self.joint, len(self.joint.input)
+        n = joint.plant
+        check_belief(belief, n, joint.size)
+        coming = wanted(self._rest if goal is None else goal, 2 * nv)
+        now, then = coming[..., 0, :], coming[..., min(1, coming.shape[-2] - 1), :]
+        x, theta = belief.mean[..., : 2 * nv], belief.mean[..., 2 * nv : n]
+        w = np.asarray(self.bandwidth)
+        away = now - x
+        a = (then - now)[..., nv:] / joint.model.dt + 2.0 * w * away[..., nv:] + w**2 * away[..., :nv]
+        forecast = self._forecast(belief)
+        unlimited = self.plant.torque(x, a, theta) + forecast
+        return state, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
+
+    def _forecast(self, belief: Belief) -> Array:
+        """Return the torques (..., nv) against what is believed to push the joints."""
+        joint, nv = self.joint, len(self.joint.input)
+        _, chains, walk, _ = joint.parts(belief.mean)
+        forecast = np.zeros((*belief.mean.shape[:-1], nv))
+        if joint.process:
+            forecast = forecast - chains @ joint.process_chains.H[:nv].T
+        return forecast - walk if joint.disturbances else forecast

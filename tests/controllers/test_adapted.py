@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcctrl.agents import Agent, RealTimeAgent
+from pcctrl.arrays import Array
+from pcctrl.controllers import AdaptedTorque, Preview
+from pcctrl.errors import ModelError, ParameterError, ShapeError
+from pcctrl.filters import Belief, NonlinearPCFilter
+from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
+from pcctrl.noise import Smooth, White
+
+ARM = """
+<mujoco>
+  <option timestep="0.001"/>
+  <default><joint type="hinge" axis="0 1 0" damping="0.3" armature="0.02"/></default>
+  <worldbody>
+    <body><joint name="shoulder"/><inertial pos="0 0 -0.2" mass="2" diaginertia="0.02 0.02 0.002"/>
+      <body pos="0 0 -0.4"><joint name="elbow"/><inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/>
+        <body name="hand" pos="0 0 -0.3"><inertial pos="0 0 0" mass="0" diaginertia="0 0 0"/></body></body></body>
+  </worldbody>
+  <actuator><motor name="t1" joint="shoulder"/><motor name="t2" joint="elbow"/></actuator>
+  <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
+</mujoco>
+"""
+NAMES = ("load:hand", "viscous:shoulder", "viscous:elbow", "coulomb:shoulder", "coulomb:elbow")
+LOAD, DRY, OMEGA = 0.8, 0.6, 12.0
+
+
+def plain() -> MujocoModel:
+    return MujocoModel(
+        ARM,
+        noise_input=("shoulder", "elbow"),
+        process_noise=[White(density=0.02)] * 2,
+        sensor_noise=[Smooth(1e-4, 0.002, 0.05)] * 2,
+        disturbance=0.2,
+        prior=1e-6 * np.eye(4),
+    )
+
+
+def adaptive() -> AdaptiveModel:
+    parameters = [Parameter(name, 0.5, 100.0, low=0.0, high=3.0) for name in NAMES]
+    return AdaptiveModel(MujocoParameters(plain(), parameters, 0.05), parameters)
+
+
+def agent(adapts: bool, **more: float) -> Agent:
+    model = adaptive() if adapts else plain()
+    filter_ = NonlinearPCFilter(model, 2, iterations=1, **more)  # type: ignore[arg-type]
+    plant = model.plant if isinstance(model, AdaptiveModel) else MujocoParameters(model, [], 0.05)
+    return Agent(filter_, AdaptedTorque(plant, filter_.joint, OMEGA, (-60.0, 60.0)))  # type: ignore[arg-type]
+
+
+def wanted(k: int) -> Preview:
+    t, w = 1e-3 * (k + np.arange(2.0)), np.array([2.0, 3.1])
+    return Preview(np.hstack([0.5 * np.sin(t[:, None] * w), 0.5 * w * np.cos(t[:, None] * w)]))
+
+
+def track(law: Agent | RealTimeAgent, steps: int, drop: bool = False) -> tuple[float, Array]:
+    """Return the tracking RMSE of the second half of a run, with a load and dry friction untold, and the torques."""
+    world, rng = adaptive(), np.random.default_rng(0)
+    goals = [np.asarray(wanted(k).goals)[0] for k in range(steps)]
+    x = np.array([*goals[0], LOAD, 0.0, 0.0, DRY, DRY])
+    errors, torques = [], []
+    for k in range(steps):
+        y = world.readout(x) + 1e-5 * rng.standard_normal(2)
+        if drop and k % 7 == 3:
+            y[k % 2] = np.nan
+        errors.append(((x[:2] - goals[k][:2]) ** 2).mean())
+        torques.append(law.act(y, wanted(k)))
+        x = np.array([*world.transition(x, torques[-1])[:4], *x[4:]])
+    return float(np.sqrt(np.mean(errors[steps // 2 :]))), np.array(torques)
+
+
+def test_it_tracks_as_the_filter_learns_and_does_not_without() -> None:
+    law = agent(True, refresh=5)
+    learned, _ = track(law, 1500)
+    # Negative control: the same law on a filter that adapts nothing.
+    assert learned < 0.5 * track(agent(False, refresh=5), 1500)[0]
+    assert abs(law.belief.mean[4] - LOAD) < 0.15
+    assert (np.abs(law.belief.mean[7:9] - DRY) < 0.25).all()
+
+
+def test_its_torques_are_those_of_the_mechanics() -> None:
+    model = adaptive()
+    mechanics = MujocoMechanics(plain(), ["hand"], creep=0.05)
+    rng = np.random.default_rng(1)
+    x, a, theta = rng.standard_normal((5, 4)), rng.standard_normal((5, 2)), rng.uniform(0.0, 1.0, (5, 5))
+    expected = mechanics.inverse(x, a) + (mechanics.regressor(x, a) @ theta[..., None])[..., 0]
+    ours = model.plant.torque(x, a, theta)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+    assert np.isnan(model.plant.torque(x * np.nan, a, theta)).all()  # type: ignore[attr-defined]
+
+
+def test_it_cancels_what_is_believed_to_push() -> None:
+    law = agent(True)
+    joint = law.filter.joint  # type: ignore[attr-defined]
+    mean = np.array(joint.mean)
+    mean[9:11] = [1.5, -0.5]
+    belief = Belief(mean, np.eye(joint.size), joint.input, joint.plant)
+    _, u, info = law.controller.act(None, belief)
+    np.testing.assert_allclose(info.forecast, [-1.5, 0.5])
+    np.testing.assert_allclose(u, [-1.5, 0.5], atol=1e-12)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_in_real_time_it_is_the_same(drop: bool) -> None:
+    slow, fast = agent(True, refresh=4), RealTimeAgent(agent(True, refresh=4))
+    first, second = track(slow, 300, drop)[1], track(fast, 300, drop)[1]
+    np.testing.assert_allclose(second, first, atol=2e-3)
+    np.testing.assert_allclose(fast.belief.mean, slow.belief.mean, atol=2e-3)
+    fast.reset()
+    np.testing.assert_array_equal(track(fast, 20, drop)[1], second[:20])
+
+
+def test_data_do_not_raise_in_real_time() -> None:
+    fast = RealTimeAgent(agent(True))
+    for y in ([np.nan, np.nan], [np.inf, 0.0], [1e300, 0.0], [0.0, 0.0], [np.nan, 0.0]):
+        u = fast.act(np.array(y), wanted(0))
+        assert np.isfinite(u).all()
+        assert (np.abs(u) <= 60.0).all()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    law = agent(True)
+    joint = law.filter.joint  # type: ignore[attr-defined]
+    plant = adaptive().plant
+    with pytest.raises(ParameterError):
+        AdaptedTorque(plant, joint, 0.0)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError):
+        law.controller.act(None, agent(False).filter.init())
+    for filter_ in (
+        NonlinearPCFilter(adaptive(), 2),
+        NonlinearPCFilter(adaptive(), 2, iterations=1, outlier_threshold=12.0),
+        NonlinearPCFilter(adaptive().resampled(0.002), 2, iterations=1),
+    ):
+        with pytest.raises(ModelError):
+            RealTimeAgent(Agent(filter_, AdaptedTorque(plant, filter_.joint, OMEGA)))  # type: ignore[arg-type]
+
+
+def test_the_belief_about_the_plant_alone() -> None:
+    law = agent(True)
+    belief = law.filter.init((3,))
+    part = belief.marginal(4)
+    assert part.plant == 4
+    assert part.mean.shape == (3, belief.mean.shape[-1] - len(NAMES))
+    np.testing.assert_array_equal(np.diag(part.covariance)[:4], np.full(4, 1e-6))
+    assert part.covariance.shape[-1] == part.mean.shape[-1]

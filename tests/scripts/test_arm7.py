@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcctrl.errors import ShapeError
+from pcctrl.scripts.benchmarks import arm7, realtime
+from pcctrl.scripts.benchmarks.arm7_faults import CASES, FAULTS, Fault, fault_table, faulty
+from pcctrl.scripts.benchmarks.arm7_laws import Fleet
+from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, simulate
+
+
+def score(rmse: float, parts: tuple[float, float] = (1.0, 1.0)) -> Score:
+    return Score(np.full(12, rmse), np.full(12, 0.1), np.zeros(12, dtype=bool), np.tile(parts, (12, 1)))
+
+
+@pytest.mark.parametrize("row", [row for row in arm7.ROWS if "scale" not in row])
+def test_each_row_follows_its_reference(row: str) -> None:
+    middle = np.array([axis[len(axis) // 2] for axis in arm7.ROWS[row][1]])
+    for right in (True, False):
+        found = arm7.compare(row, middle, right, seeds=(5,), seconds=0.25, skip=0.15)
+        assert not found.failed.any()
+        assert 1e-5 < found.rmse[0] < 0.2
+        assert found.chatter[0] > 0.0
+
+
+def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(arm7.ROWS, "PID", ("pid", ((0.1,), (8.0, 30.0), (0.2,))))
+    coarse = arm7.tune("PID", seconds=0.7, fine=False)
+    assert coarse.points == 2
+    assert coarse.values[1] in (8.0, 30.0)
+    assert np.isfinite(coarse.cost)
+
+
+def test_claims_and_their_negative_control() -> None:
+    level = {"aif, adapted": 0.7, "aif, adapted, scale too": 0.5, "aif, random walk": 1.0}
+    level |= {"aif, Ornstein–Uhlenbeck": 1.0, "Slotine–Li, Kalman": 2.0, "computed torque + PID": 5.0}
+    wrong = {row: score(v) for row, v in level.items()}
+    right = {row: score(1.0) for row in level}
+    assert all(c.met for c in arm7.claims(wrong, right))
+    missed = [c.text for c in arm7.claims({**wrong, "aif, adapted": score(1.1)}, right) if not c.met]
+    assert missed == ["aif, adapted / aif, random walk", "aif, adapted: worst seed / walk"]
+
+
+def test_an_encoder_that_runs_away_is_found() -> None:
+    values = np.array([1.0, 15.0])
+    found = faulty("link side runs away", True, values, seeds=(7,), seconds=1.3)
+    assert not found.score.failed.any()
+    # It begins at 1.2 s, and is found within 40 ms of the 100 that are run.
+    assert found.blamed * 800.0 > 50.0
+    assert found.wrongly == 0.0
+
+
+def test_claims_about_faults() -> None:
+    outcomes = {
+        (fault, learns): Fault(score(1.0, (1.0, 1.0) if learns or fault == "clean" else (9.0, 5.0)), 1.0, 0.0, 0.0)
+        for fault, learns in CASES
+    }
+    outcomes["pushed", True] = Fault(score(1.0), 0.0, 0.0, 0.0)
+    assert all(c.met for c in fault_table(outcomes)[1])
+    outcomes["motor side freezes", True] = Fault(score(1.0, (1.5, 1.0)), 0.0, 0.0, 0.0)
+    outcomes["pushed", True] = Fault(score(1.0), 0.0, 0.2, 0.0)
+    assert sum(not c.met for c in fault_table(outcomes)[1]) == 2
+    assert FAULTS[0] == "clean"
+
+
+def test_a_fleet_has_an_agent_for_each_arm() -> None:
+    with pytest.raises(ShapeError):
+        simulate(Fleet([]), arms(1, True, 1.0), (1,), 0.01)
+
+
+def test_times_and_their_claims() -> None:
+    found = realtime.measure("lf", 20, samples=30)
+    assert (found.step > 0.0).all()
+    assert found.size == 50
+    slow = realtime.Times(np.full(100, 2e-3), np.full(100, 2e-3), np.full(100, 1e-4), 57)
+    assert slow.ratio == pytest.approx(20.0)
+    assert not any(c.met for c in realtime.claims({"slow": slow}))
+    quick = realtime.Times(np.full(100, 2e-4), np.full(100, 2e-3), np.full(100, 1e-4), 57)
+    assert all(c.met for c in realtime.claims({"quick": quick}))
