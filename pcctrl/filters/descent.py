@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
 from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
-from pcctrl.filters.sigma import Spread, across_points, predict_points
+from pcctrl.filters.sigma import Spread, across_points, mixed, predict_points
 from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.free_energy import Correction, correct, energy, minimum
 
@@ -25,8 +26,6 @@ __all__ = ["NonlinearPCFilter"]
 
 # A step is accepted if F falls by this part of what its slope promises (Armijo), and is halved this often at most.
 _ARMIJO, _HALVINGS = 1e-4, 10
-# Derivatives are not believed where a probe lands so many predicted standard deviations from where they say.
-_ASTRAY = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +61,9 @@ class NonlinearPCFilter(NonlinearFilter):
         state_noise: variance a sample added to each state's, one number or (n,): for what the model leaves out.
         straightness: descent also ends where the sensors read what their last linearisation promised, to within so many
             of their standard deviations in all: it saves the Jacobian that would find nothing new. 0 for never.
-        probe: names of states, such as a height over ground, for ``"jacobian"``: where the model, with one of them √3
-            standard deviations off, ends more than one from where derivatives say, that sample's prediction is by sigma
-            points. A foot that may touch down has derivatives that know nothing of the ground.
+        probe: names of states, such as a height over ground, along which ``"jacobian"`` goes by how the model ends with
+            them √3 standard deviations up and down, not by derivatives, see `sigma.mixed`. A foot that may touch down
+            has derivatives that know nothing of the ground.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
@@ -104,51 +103,27 @@ class NonlinearPCFilter(NonlinearFilter):
         object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
+    @cached_property
+    def _probed(self) -> list[int]:
+        return [list(self.model.states or ()).index(name) for name in self.probe]
+
     def _ahead(
         self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
     ) -> tuple[Array, Array, Held | None]:
         if self.prediction == "sigma":
             later, spread = predict_points(joint, mean, P, u, Spread())
             return later, spread + joint.driven(mean, u), None
-        if not self.probe:
-            return super()._ahead(joint, mean, P, u, held)
-        later, F, Q = joint.linearised(mean, u)
-        covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
-        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
-        bent = self._bent(joint, mean, P, u, later, F, covariance)
-        if bent.any():
-            later[bent], spread = predict_points(joint, mean[bent], P[bent], u[bent], Spread())
-            covariance[bent] = spread + Q[bent]
-        return later, covariance, None
-
-    def _bent(
-        self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, later: Array, F: Array, covariance: Array
-    ) -> NDArray[np.bool_]:
-        """Return where (...) the model does not go as its derivatives F say, when a probed state is off."""
-        index = [joint.now + list(joint.model.states or ()).index(name) for name in self.probe]
-        # What goes with a state that is so many standard deviations off, as rows.
-        moves = Spread().width * np.swapaxes(P[..., index] / np.sqrt(P[..., index, index])[..., None, :], -1, -2)
-        moves = np.concatenate([moves, -moves], axis=-2)
-        images = joint.ahead(joint.integrate(np.broadcast_to(mean[..., None, :], moves.shape), moves), u[..., None, :])
-        went = joint.difference(images, np.broadcast_to(later[..., None, :], images.shape))
-        plant = slice(joint.now, joint.now + joint.plant)
-        astray = (went - moves @ np.swapaxes(F, -1, -2))[..., plant]
-        variance = np.diagonal(covariance, axis1=-2, axis2=-1)[..., None, plant]
-        return np.asarray((astray**2 > _ASTRAY**2 * variance).any(axis=(-2, -1)))
+        if self.probe:
+            return *mixed(joint, mean, P, u, [joint.now + i for i in self._probed], Spread())[:2], None
+        return super()._ahead(joint, mean, P, u, held)
 
     def _across(self, belief: Belief, u: Array) -> Array:
         joint, mean, P = self.joint, belief.mean, belief.covariance
         if self.prediction == "sigma":
             return across_points(joint, mean, P, u, Spread())
-        if not self.probe:
-            return super()._across(belief, u)
-        later, F, Q = joint.linearised(mean, u)
-        P, u = np.broadcast_to(P, F.shape), np.broadcast_to(u, (*mean.shape[:-1], u.shape[-1]))
-        across = P @ np.swapaxes(F, -1, -2)
-        bent = self._bent(joint, mean, P, u, later, F, F @ across + Q)
-        if bent.any():
-            across[bent] = across_points(joint, mean[bent], P[bent], u[bent], Spread())
-        return across
+        if self.probe:
+            return mixed(joint, mean, P, u, [joint.now + i for i in self._probed], Spread()).across
+        return super()._across(belief, u)
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:
         if self.iterations == 1:

@@ -12,6 +12,7 @@ fourth moments of a Gaussian along each column, β = 2 for the mean's part in it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,10 @@ import numpy as np
 from pcctrl.arrays import Array
 from pcctrl.models import GeneralisedModel
 
-__all__ = ["Spread", "across_points", "deviations", "paired", "points", "predict_points", "root"]
+__all__ = ["Ahead", "Spread", "across_points", "deviations", "mixed", "paired", "points", "predict_points", "root"]
+
+# Below this an eigenvalue of a correlation is rounding.
+_SMALL = 1e-12
 
 
 class Spread(NamedTuple):
@@ -29,15 +33,28 @@ class Spread(NamedTuple):
     beta: float = 2.0
 
 
+class Ahead(NamedTuple):
+    """Mean (..., N) and covariance (..., N, N) one sample later, and that of the state now with the state then."""
+
+    mean: Array
+    covariance: Array
+    across: Array
+
+
 def root(P: Array) -> Array:
     """Return L (..., N, N) with L Lᵀ = P, for a P that is only positive semi-definite; NaN where P is not finite."""
+    scale, values, vectors = _principal(P)
+    return np.asarray(scale[..., :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+
+
+def _principal(P: Array) -> tuple[Array, Array, Array]:
+    """Return the standard deviations of P (1 for none) and its correlation's eigenvalues and vectors, NaN for NaN."""
     variance = np.diagonal(P, axis1=-2, axis2=-1)
     scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
     correlation = P / (scale[..., :, None] * scale[..., None, :])
     finite = np.isfinite(correlation).all(axis=(-2, -1), keepdims=True)
     values, vectors = np.linalg.eigh(np.where(finite, correlation, 0.0))
-    L = scale[..., :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    return np.asarray(np.where(finite, L, np.nan))
+    return scale, values, np.where(finite, vectors, np.nan)
 
 
 def points(joint: GeneralisedModel, mean: Array, L: Array, spread: Spread) -> Array:
@@ -52,7 +69,7 @@ def deviations(moves: Array, size: int, spread: Spread) -> tuple[Array, Array]:
 
     Args:
         moves: δ of the images (..., 2N, k) from that of the mean.
-        size: N.
+        size: N, half their number.
         spread: of the points.
     """
     weight, a = 0.5 / spread.width**2, spread.width**2 / size
@@ -61,26 +78,46 @@ def deviations(moves: Array, size: int, spread: Spread) -> tuple[Array, Array]:
     return shift, np.swapaxes(np.sqrt(weight) * (moves - t * shift[..., None, :]), -1, -2)
 
 
-def _sent(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> tuple[Array, Array, Array]:
-    """Return the root L of P, the mean one sample later, and the weighted deviations from it, all in one batch."""
-    L = root(np.broadcast_to(P, (*mean.shape, mean.shape[-1])))
+def _sent(joint: GeneralisedModel, mean: Array, L: Array, u: Array, spread: Spread) -> tuple[Array, Array]:
+    """Return the mean one sample later, and the weighted deviations from it along L (..., N, k), all in one batch."""
     images = joint.ahead(points(joint, mean, L, spread), u[..., None, :])
     centre = images[..., 0, :]
     rest = images[..., 1:, :]
-    shift, X = deviations(joint.difference(rest, np.broadcast_to(centre[..., None, :], rest.shape)), joint.size, spread)
-    return L, joint.integrate(centre, shift), X
+    moves = joint.difference(rest, np.broadcast_to(centre[..., None, :], rest.shape))
+    shift, X = deviations(moves, L.shape[-1], spread)
+    return joint.integrate(centre, shift), X
 
 
 def predict_points(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> tuple[Array, Array]:
     """Return mean and covariance one sample later, without what drives it."""
-    _, later, X = _sent(joint, mean, P, u, spread)
+    later, X = _sent(joint, mean, root(np.broadcast_to(P, (*mean.shape, mean.shape[-1]))), u, spread)
     return later, X @ np.swapaxes(X, -1, -2)
 
 
 def across_points(joint: GeneralisedModel, mean: Array, P: Array, u: Array, spread: Spread) -> Array:
     """Return the covariance (..., N, N) of a state with what it will be one sample later."""
-    L, _, X = _sent(joint, mean, P, u, spread)
+    L = root(np.broadcast_to(P, (*mean.shape, mean.shape[-1])))
+    _, X = _sent(joint, mean, L, u, spread)
     return paired(L) @ np.swapaxes(X, -1, -2)
+
+
+def mixed(joint: GeneralisedModel, mean: Array, P: Array, u: Array, some: Sequence[int], spread: Spread) -> Ahead:
+    r"""Return the prediction, by sigma points along ``some`` states and by derivatives F for the rest.
+
+    .. math:: P = M M^\top + P_\perp,\qquad M = P_{\cdot s} P_{ss}^{-1/2}
+
+    M is what goes with those states, in k columns, :math:`P_\perp` what is left once they are known, and their images
+    add up to :math:`X X^\top + F P_\perp F^\top + Q`. With no states it is the extended filter's prediction, with all
+    of them that of sigma points. Source: Lefebvre et al. 2002, statistical linearisation.
+    """
+    _, F, Q = joint.linearised(mean, u)
+    P, back = np.broadcast_to(P, F.shape), np.swapaxes(F, -1, -2)
+    scale, values, vectors = _principal(P[..., some, :][..., some])
+    inverse = 1.0 / np.sqrt(np.where(values > _SMALL, values, np.inf))
+    M = P[..., some] @ (vectors / scale[..., :, None] * inverse[..., None, :])
+    later, X = _sent(joint, mean, M, u, spread)
+    rest, turned = (P - M @ np.swapaxes(M, -1, -2)) @ back, np.swapaxes(X, -1, -2)
+    return Ahead(later, X @ turned + F @ rest + Q, paired(M) @ turned + rest)
 
 
 def paired(L: Array) -> Array:

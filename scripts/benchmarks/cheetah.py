@@ -37,9 +37,10 @@ __all__ = [
     "tune",
 ]
 
-SEEDS, SAMPLES = 20, 300
+# Seeds below the first were looked at while the filters were made.
+FIRST, SEEDS, SAMPLES = 20, 50, 300
 # Tuning has seeds of its own, and shorter recordings of them.
-TUNING = Run(1000, 6, 110)
+TUNING = Run(1000, 8, 150)
 SCAN, EVALUATIONS = 32, 12
 WRONG = Mismatch(friction=1.3, mass=1.1, bodies=["torso"])
 # An impact is not an outlier of three samples: the accelerometer is doubted for as long as a foot stands.
@@ -63,18 +64,19 @@ ODOMETRY = {"legs": False, "legs + IMU": True}
 LOW, HIGH = np.log([[0.5, 0.5, 1e-9, 3e-5, 1e-3], [4.0, 200.0, 3e-7, 3e-3, 5e-2]])
 ODOMETRY_LOW = np.array([-2.0, -6.0, -4.0, -4.0, -4.0, 1.0])
 ODOMETRY_HIGH = np.array([4.0, 1.0, 4.0, 4.0, 4.0, 4.0])
-# What `tune` found with its defaults in a quarter of an hour, to two digits, but that probing takes those of sigma.
-# Leg odometry is tuned as it is run.
+# What `tune(name)` found with its defaults, in a minute or two each, to two digits. Leg odometry is tuned as it is run.
 TUNED = {
-    "UKF": (0.56, 4.3, 8.5e-9, 7.0e-5, 3.0e-3),
-    "pc Jacobian": (0.67, 1.4, 3.6e-9, 1.1e-3, 3.8e-3),
-    "pc probing": (1.2, 3.2, 1.2e-7, 1.1e-4, 9.6e-4),
-    "pc sigma": (1.2, 3.2, 1.2e-7, 1.1e-4, 9.6e-4),
-    "UKF, rule": (0.85, 7.0, 4.5e-9, 3.7e-5, 1.6e-3),
-    "pc once": (0.74, 5.8, 5.5e-8, 8.1e-4, 9.5e-3),
-    "EKF white": (1.7, 120.0, 1.0e-7, 5.6e-5, 6.7e-3),
+    "UKF": (0.64, 2.8, 1.3e-8, 7.1e-5, 2.9e-3),
+    "pc Jacobian": (1.2, 2.5, 1.3e-7, 6.8e-5, 1.5e-3),
+    "pc probing": (1.4, 2.1, 6.0e-8, 5.7e-5, 1.5e-3),
+    "pc sigma": (1.1, 3.0, 9.3e-8, 9.7e-5, 1.0e-3),
+    "UKF, rule": (1.1, 0.78, 6.5e-9, 4.9e-5, 2.8e-2),
+    "pc once": (3.9, 20.0, 8.4e-8, 7.5e-5, 4.4e-3),
+    "EKF white": (1.1, 79.0, 2.0e-9, 9.9e-5, 2.7e-2),
 }
 _LOST = 9.0  # a root mean square error beyond so many standard deviations is no worse
+# An unscented filter beyond this is lost for strides, and would flatter all others: a ratio has to hold without it too.
+_ASTRAY = 0.2
 
 
 def build(name: str, values: Array, wrong: Mismatch | None = None) -> Any:
@@ -131,7 +133,7 @@ class CheetahRow:
 
 def cheetah_row(name: str, seeds: int = SEEDS, samples: int = SAMPLES, scan: int = SCAN) -> CheetahRow:
     """Run a filter with the right model and with the wrong one; leg odometry is tuned before, from ``scan`` points."""
-    recording = Run(0, seeds, samples)
+    recording = Run(FIRST, seeds, samples)
     if name in ODOMETRY:
         values = tune(name, 8 * scan, 8 * min(scan, EVALUATIONS)).values
         return CheetahRow(name, values, recording.errors(estimate(name, values, recording)), None)
@@ -173,7 +175,7 @@ def _rows(function: Callable[..., Array], x: Any, u: Any, w: Any) -> Array:
     return np.array([function(*row) for row in zip(*rows, strict=True)])
 
 
-def times(rows: Sequence[CheetahRow], samples: int = 150, seed: int = 0) -> dict[str, float]:
+def times(rows: Sequence[CheetahRow], samples: int = SAMPLES, seed: int = FIRST) -> dict[str, float]:
     """Return the mean seconds a sample of the calling thread, of each filter in turn on the same recording.
 
     The unscented filter's points go one by one through the model; "UKF batched" is the same in one batch.
@@ -207,10 +209,14 @@ def claims(rows: Sequence[CheetahRow], spent: dict[str, float]) -> list[Claim]:
         if name not in found or "UKF" not in found:
             continue
         mine, theirs = found[name].errors, found["UKF"].errors
-        out += claim(f"{name} / UKF", error, [(_rms(mine) / _rms(theirs), "")])
+        kept = total(theirs) < _ASTRAY
+        ratios = [(_rms(mine) / _rms(theirs), "all seeds")]
+        if kept.any():
+            ratios.append((_rms(mine[kept]) / _rms(theirs[kept]), f"{kept.sum()} seeds"))
+        out += claim(f"{name} / UKF", error, ratios)
         if name != "pc sigma":
             seeds = total(mine) / total(theirs)
-            out += claim(f"{name} / UKF, any seed", 2.5, [(float(r), f"seed {k}") for k, r in enumerate(seeds)])
+            out += claim(f"{name} / UKF, any seed", 2.5, [(float(r), f"seed {FIRST + k}") for k, r in enumerate(seeds)])
         if spent:
             out += claim(f"{name} / UKF, time", ratio, [(spent[name] / spent["UKF"], "")])
         legs = [(_rms(mine) / _rms(found[leg].errors), leg) for leg in ODOMETRY if leg in found]
@@ -234,11 +240,12 @@ def report(console: Console, rows: Sequence[CheetahRow], spent: dict[str, float]
     table = plain_table(
         "HalfCheetah from encoders and an IMU, RMSE in standard deviations",
         ("",),
-        ("RMSE", "/ UKF", "median", "worst", "height", "pitch", "speeds", "joints", "time"),
+        ("RMSE", "kept", "median", "worst", "height", "pitch", "speeds", "joints", "time"),
     )
+    kept = total(best.errors) < _ASTRAY
     for row in rows:
         ratios = total(row.errors) / total(best.errors)
-        cells = [f"{_rms(row.errors):.4f}", f"{_rms(row.errors) / _rms(best.errors):.2f}"]
+        cells = [f"{_rms(row.errors):.3f}", f"{_rms(row.errors[kept]):.3f}" if kept.any() else ""]
         cells += [f"{np.median(ratios):.2f}", f"{ratios.max():.2f}"]
         cells += [f"{_rms(row.errors[:, part]):.3f}" for part in ([0], [1], [2, 3, 4], range(5, 11))]
         table.add_row(row.name, *cells, f"{spent[row.name] / spent['UKF']:.2f}" if row.name in spent else "")
@@ -258,16 +265,18 @@ def report(console: Console, rows: Sequence[CheetahRow], spent: dict[str, float]
     console.print(tuned)
     batched = f"; all in one batch: {spent['UKF batched'] / spent['UKF']:.2f} of its time" if spent else ""
     console.print(
-        f"{len(best.errors)} paired seeds of {SAMPLES} samples of {DT:g} s (a physics step; Gymnasium acts every 5), "
-        "the first 50 not scored: an open-loop trot of 2.5 m/s at 4 strokes a second, under Ornstein-Uhlenbeck forces "
+        f"{len(best.errors)} paired seeds, from {FIRST} on, of {SAMPLES} samples of {DT:g} s (a physics step; "
+        "Gymnasium acts every 5), the first 50 not scored: an open-loop trot of 2.5 m/s at 4 strokes a second, "
+        "under Ornstein-Uhlenbeck forces "
         f"({TAU:g} s) of {FORCES[0]:g} N on the torso, {FORCES[2]:g} N·m on its pitch and {FORCES[3]:g} N·m on each "
         "joint, as told. Sensors, white: encoders 0.005 rad, gyroscope 0.02 rad/s, accelerometer 0.5 m/s², which reads "
         "up to 150. Scored, each over its standard deviation: height, pitch and all nine rates; speeds: the torso's, "
-        "with pitch rate. median, worst: of the seeds' ratios to UKF. Lag 0. time: of the processor a sample, over "
+        f"with pitch rate. kept: RMSE in the {kept.sum()} seeds where UKF stays below {_ASTRAY:g}; median, worst: of "
+        "the seeds' ratios to UKF. Lag 0. time: of the processor a sample, over "
         f"UKF, in turn in one run. UKF: its points go one by one through the model{batched}. pc: at most six steps of "
         "descent with Jacobians, three with sigma points, to 0.05 std; a sensor surprised by 12 variances is doubted "
-        "for up to 12 samples, as by UKF, rule. pc probing: Jacobians, but a prediction is by sigma points where the "
-        "model, with the height √3 std off, does not go as they say; it takes the values of pc sigma. "
+        "for up to 12 samples, as by UKF, rule. pc probing: Jacobians, but along the height (and what goes with it) a "
+        "prediction is by differences of the height's own √3 std, up and down. "
         "pc once: one step, no rule. EKF white: forces taken for white. "
         "legs: leg odometry; + IMU: with the accelerometer integrated between stances. "
         f"Tuned alike on {TUNING.seeds} other seeds of {TUNING.samples} samples: {SCAN} points of a scan, then "
