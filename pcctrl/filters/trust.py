@@ -39,6 +39,8 @@ _CONTRADICTION = 12.0
 # A sensor is to blame if its innovations have surprised it more than its fellow by a factor, in mean squares, and more
 # than so many variances: soon if by much, or if by less then over a time that is longer by a factor.
 _SOON, _LATER, _LONGER = (2.0, 3.0), (1.3, 1.6), 5.0
+# What overturns a verdict: it was of little evidence, where a plant moves off from rest.
+_REVERSED = (3.0, 5.0)
 # But a fellow that surprises less than this is no witness: a frozen sensor of a plant at rest is too quiet to be true.
 _QUIET = 0.3
 # Part of the random walk's rate that the beliefs of one sensor are left: what they may put down to it is no surprise.
@@ -203,9 +205,12 @@ def _blame(contrast: Array, surprise: Array, lasting: Array, level: Array) -> Ar
     for average, (factor, least) in ((surprise, _SOON), (lasting, _LATER)):
         fellow = average[..., ::-1]
         guilty |= (average > np.maximum(factor * fellow, least)) & (fellow > _QUIET)
-    # Once decided it stays so until they agree again.
+    # Once decided it stays so until they agree again, or the other's own belief is clearly the more surprised.
+    factor, least = _REVERSED
+    wrong = (surprise > np.maximum(factor * surprise[..., ::-1], least)) & (level[..., ::-1] > 0.0)
     decided = (level > 0.0).any(axis=-1, keepdims=True)
-    return _levels(contrast, np.where(decided, level > 0.0, guilty & ~guilty[..., ::-1]))
+    kept = np.where(wrong.any(axis=-1, keepdims=True), wrong, level > 0.0)
+    return _levels(contrast, np.where(decided, kept, guilty & ~guilty[..., ::-1]))
 
 
 def _levels(contrast: Array, blamed: NDArray[np.bool_]) -> Array:

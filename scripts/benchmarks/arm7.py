@@ -148,8 +148,9 @@ def compare(
 
 def claims(wrong: Mapping[str, Score], right: Mapping[str, Score]) -> list[Claim]:
     """Return what is asked, of means over seeds but where it is of each."""
-    found = []
     walk = wrong["aif, random walk"].rmse
+    apart = float(wrong["aif, Ornstein–Uhlenbeck"].rmse.mean() / walk.mean())
+    found = claim("Ornstein–Uhlenbeck and walk apart by", 1.02, [(max(apart, 1.0 / apart), "mean")])
     for row in ("aif, adapted", "aif, adapted, scale too"):
         ours = wrong[row].rmse
         for other, asked in (("aif, random walk", 0.8), ("Slotine–Li, Kalman", 0.8), ("computed torque + PID", 0.3)):
