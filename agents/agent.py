@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.stepper import Stepper
-from pcctrl.arrays import Array, as_floats
+from pcctrl.arrays import Array, as_array, as_floats
 from pcctrl.controllers import ControlInfo, Controller, Goal, SamplingHorizon
 from pcctrl.controllers.base import bounds, limited
 from pcctrl.errors import ParameterError
@@ -76,6 +76,7 @@ class Agent:
         controller: from a belief to an input.
         limits: (low, high) of the actions, each (p,); by default the controller's own ``limits``.
         card: what a comparison should state about it.
+        rest: (p,) the action where nothing better is known; by default the input that the filter starts from.
 
     Raises:
         ShapeError: the controller cannot read the filter's belief.
@@ -88,6 +89,7 @@ class Agent:
         controller: Controller,
         limits: tuple[ArrayLike, ArrayLike] | None = None,
         card: Card | None = None,
+        rest: ArrayLike | None = None,
     ) -> None:
         self.filter = filter
         self.controller = controller
@@ -95,7 +97,8 @@ class Agent:
         size = np.shape(controller.act(controller.init(), filter.init())[1])[-1]
         own = getattr(controller, "limits", None)
         self._low, self._high = bounds(own if limits is None else limits, size)
-        self._rest = limited(filter.init().input, self._low, self._high)
+        given = filter.init().input if rest is None else as_array("rest", rest, (size,))
+        self.rest = limited(given, self._low, self._high)
         inner = bounds(own, size)
         if (
             hasattr(controller, "limits")
@@ -126,7 +129,7 @@ class Agent:
         action, faults = limited(u, self._low, self._high), 0
         if not np.isfinite(action.sum()):
             finite = np.isfinite(action)
-            held = self._rest if state.action is None or state.faults else state.action
+            held = self.rest if state.action is None or state.faults else state.action
             action, faults = np.where(finite, action, held), state.faults + 1
             memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision

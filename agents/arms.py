@@ -60,7 +60,9 @@ class _Arm:
     def model(self) -> MujocoModel:
         model = self.task.model
         if not isinstance(model, MujocoModel):
-            raise ModelError(name="task", expected="a MuJoCo model of a mechanism", received=type(model).__name__)
+            raise ModelError(
+                name="task", expected="a MuJoCo model of a mechanism without delays", received=type(model).__name__
+            )
         return model
 
     @cached_property
@@ -92,7 +94,7 @@ class _Arm:
         return Disturbance(len(self.rest), accelerates=True)
 
     def agent(self, filter_: JointFilter, controller: Controller, told: str) -> Agent:
-        return Agent(filter_, controller, self.limits, Card(told))
+        return Agent(filter_, controller, self.limits, Card(told), rest=self.model.start[1])
 
     @property
     def common(self) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def aif(task: Task, rate: float = _RATE, order: int = _ORDER) -> Agent:
 
 
 def aif_reflex(task: Task, bandwidth: float = _BANDWIDTH, speed: float = 1000.0, rate: float = _RATE) -> Agent:
-    """The same filter, and a reflex arc for all joints, their accelerations by the inputs from the mass matrix.
+    """Predictive coding on the joints, and a reflex arc for all of them, their accelerations by the inputs from the mass matrix.
 
     Args:
         task: with a MuJoCo model of one motor a joint.
@@ -232,7 +234,7 @@ def lqg(task: Task, factor: float = 1.0) -> Agent:
 
 
 def lqg_integral(task: Task, rate: float = _RATE, factor: float = 1.0) -> Agent:
-    """The same with integral action: a disturbance of each joint is estimated and cancelled.
+    """Kalman filter of the joints and a scheduled LQR with integral action: a disturbance of each joint is estimated and cancelled.
 
     Args:
         task: with a MuJoCo model of one motor a joint.

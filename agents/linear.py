@@ -27,7 +27,7 @@ def aif(task: Task) -> Agent:
 
 
 def aif_reflex(task: Task) -> Agent:
-    """The same filter, and a reflex arc that makes the plant's flat output follow an attractor of tuned speed."""
+    """Predictive-coding filter, and a reflex arc that makes the plant's flat output follow an attractor of tuned speed."""
     tuned = tune_reflex(task)
     card = Card("noise told, with its colour", f"τ, κ: {tuned.budget()}")
     return Agent(*reflex_loop(task, tuned.values), (task.low, task.high), card)

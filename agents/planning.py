@@ -115,7 +115,7 @@ def lqg(task: Task) -> Agent:
 
 
 def mppi(task: Task) -> Agent:
-    """The same filter, planning by sampled plans: model predictive path integral control on expected free energy."""
+    """Predictive-coding filter, planning by samples: model predictive path integral control on expected free energy."""
     # Sampled plans are open loops, which an unstable plant does not forgive for long.
     horizon = min(task.horizon, _SAMPLED)
     reach = 0.25 * (np.asarray(task.high) - np.asarray(task.low))

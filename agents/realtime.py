@@ -38,8 +38,10 @@ class RealTimeAgent:
         filter_ = agent.filter
         if not isinstance(filter_, NonlinearPCFilter) or filter_.iterations > 1 or filter_.prediction != "jacobian":
             raise ModelError(name="agent", expected="a NonlinearPCFilter of one iteration", received=filter_)
-        if filter_.outlier_threshold is not None or filter_.redundant or filter_.model.substeps != 1:
-            expected = "no outlier rule, no redundant groups, one simulator step a sample"
+        fixed = filter_.joint.model.sensor_factors(filter_.joint.mean[: filter_.joint.plant]) is None
+        watched = filter_.outlier_threshold is not None or filter_.redundant or filter_.probe
+        if watched or not fixed or filter_.model.substeps != 1:
+            expected = "no outlier rule, redundant groups, probe or varying precision; one simulator step a sample"
             raise ModelError(name="agent.filter", expected=expected, received=filter_)
         self._agent, self._filter, self._joint = agent, filter_, filter_.joint
         joint = self._joint
@@ -84,7 +86,7 @@ class RealTimeAgent:
             self._memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
         u = np.minimum(np.maximum(u, self._low), self._high)
         if not np.isfinite(u.sum()):
-            held = np.clip(0.0, self._low, self._high) if self._u is None else self._u
+            held = self._agent.rest if self._u is None else self._u
             u = np.where(np.isfinite(u), u, held)
         self._u = u
         return u

@@ -273,7 +273,7 @@ class Arm2Env(ArmEnv):
 
 
 class Arm7Env(ArmEnv):
-    """Seven joints with the Panda's published kinematics, masses, friction and limits (PUBLISHED §12), dt 1 ms.
+    """Seven joints with the Panda's published kinematics, masses, friction and limits (Gaz et al. 2019), dt 1 ms.
 
     Torques at most 87 N·m (joints 1 to 4) and 12 N·m (5 to 7); a hand of 0.73 kg.
     """

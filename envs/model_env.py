@@ -86,7 +86,7 @@ class ModelEnv(gym.Env[Array, Array]):
         self.observation_space = Box(-np.inf, np.inf, (m,), np.float64)
         self.action_space = self._box = Box(self._low, self._high, dtype=np.float64)
         self._steps = _STEPS if model.substeps is None else model.substeps
-        self._fine = model.resampled(model.dt / self._steps)
+        self._fine = with_noise(model).resampled(model.dt / self._steps)
         self._scene = scene
         self._spread = None if scene is not None else _start_root(model)
         self._told, self._horizon = model if told is None else told, horizon

@@ -82,13 +82,11 @@ class Sensors(gym.Wrapper[Array, Any, Array, Any]):
         Raises:
             ModelError: the environment has no task, or a sensor is noise-free.
         """
-        build = getattr(self.unwrapped, "task", None)
-        if build is None:
-            raise ModelError(
-                name="env",
-                expected="an environment with a model (pcctrl list)",
-                received=type(self.unwrapped).__name__,
-            )
+        try:
+            build = self.env.get_wrapper_attr("task")
+        except AttributeError:
+            expected = "an environment with a model (pcctrl list)"
+            raise ModelError(name="env", expected=expected, received=type(self.unwrapped).__name__) from None
         if not self.noise:
             raise ModelError(name="noise", expected="a noise for every sensor", received="none")
         task = build(self.noise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -136,6 +136,11 @@ class SimulatedPlant:
     def __getstate__(self) -> dict[str, Any]:
         # What is cached is of this process.
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def description(self) -> dict[str, Any]:
+        """Return what results belong to: the options, and the text of an MJCF file."""
+        text = {"mjcf": Path(self.source).read_text(encoding="utf-8")} if self._task is None else {}
+        return asdict(self.options) | text
 
     def sample_time(self) -> float:
         """Return the sample time in seconds."""

@@ -44,7 +44,7 @@ def task_description(
     return {
         "env": env_id,
         **({} if model is None else {"model": model.read_text(encoding="utf-8")}),
-        **(asdict(plant.options) if isinstance(plant, SimulatedPlant) else {}),
+        **(plant.description() if isinstance(plant, SimulatedPlant) else {}),
         "steps": steps,
         "settle": settle,
         "noise": noise.resolved(plant),

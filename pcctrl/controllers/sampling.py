@@ -182,13 +182,21 @@ class SamplingHorizon:
         rows: list[Any] = [np.broadcast_to(a, (*batch, *a.shape[shape:])) for a in state]
         rows = [a.reshape(count, *a.shape[len(batch) :]) for a in rows]
         x, e, goals = (a.reshape(count, *a.shape[len(batch) :]) for a in (x, e, goals))
-        memory, first = Policies(*rows), not np.isfinite(state.goal).all()
+        memory = Policies(*rows)
+        first = ~np.isfinite(memory.goal).all(axis=-1)
+        cost, effective = np.empty((count, 2)), np.empty(count)
         # What overflows is found in the cost.
         with np.errstate(all="ignore"):
-            memory, info = self._decide(memory, x, e, goals, self.first_iterations if first else self.iterations)
+            for chosen, iterations in ((first, self.first_iterations), (~first, self.iterations)):
+                if chosen.any():
+                    part = Policies(*(a[chosen] for a in memory))
+                    found, said = self._decide(part, x[chosen], e[chosen], goals[chosen], iterations)
+                    rows = [np.array(a) for a in memory]
+                    for whole_, own in zip(rows, found, strict=True):
+                        whole_[chosen] = own
+                    memory, (cost[chosen], effective[chosen]) = Policies(*rows), said
         u, inputs = memory.inputs[:, 0], np.concatenate([memory.inputs[:, 1:], memory.inputs[:, -1:]], axis=1)
         rows = [a.reshape(*batch, *a.shape[1:]) for a in memory._replace(inputs=inputs)]
-        cost, effective = info
         u = u.reshape(*batch, u.shape[-1])
         return Policies(*rows), u, SamplingInfo(u, np.zeros_like(u), cost.reshape(*batch, 2), effective.reshape(batch))
 

@@ -60,7 +60,9 @@ def headline(summaries: Mapping[str, Summary]) -> str:
         # An interval from a handful of seeds is no evidence.
         sure = summaries[name].seeds >= MIN_SEEDS and (d.low > 0.0 or d.high < 0.0)
         verb = "more than" if d.mean > 0.0 else "less than"
-        parts.append(f"{name} costs {abs(d.mean) / reference:.1%} {verb} {first}" + ("" if sure else " (not resolved)"))
+        few = summaries[name].seeds < MIN_SEEDS
+        doubt = f" (below {MIN_SEEDS} seeds: no verdict)" if few else "" if sure else " (not resolved)"
+        parts.append(f"{name} costs {abs(d.mean) / reference:.1%} {verb} {first}{doubt}")
     return f"Lowest mean cost: {best}" + (". " + "; ".join(parts) if parts else "") + "."
 
 

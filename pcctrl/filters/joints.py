@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pcctrl.arrays import Array
-    from pcctrl.filters.belief import Belief, Info
+    from pcctrl.filters.belief import Belief, Estimate, Info
     from pcctrl.filters.linear import LinearFilter
     from pcctrl.models import JointModel, LinearModel, Mechanics
 
@@ -49,6 +49,17 @@ class JointFilter(RecursiveFilter):
     def joint(self) -> JointModel:
         """The joint model that the inner filter believes."""
         return self.inner.joint
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an update may be one product with a steady gain: never, for its inputs depend on the estimate."""
+        return False
+
+    def run(self, y: ArrayLike, u: ArrayLike | None = None, prior: Belief | None = None) -> Estimate:
+        """Filter a recording, with the inputs that hold the operating point if none are given."""
+        if u is None and self.mechanics is not None:
+            u = np.tile(self._rest, (np.shape(y)[-2], 1))
+        return super().run(y, u, prior)
 
     def init(self, batch: tuple[int, ...] = ()) -> Belief:
         """Return the prior at the first sample, with the input that holds the operating point."""

@@ -210,7 +210,7 @@ class NonlinearFilter(SmoothingFilter):
     def remembering(self, lag: int) -> Self:
         """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
         other = copy.copy(self)
-        for name in ("_prior", "_resampled"):
+        for name in ("_prior", "_resampled", "_redundancy"):
             vars(other).pop(name, None)
         vars(other)["joint"] = PastModel.of(self.joint, lag)
         return other
@@ -258,7 +258,7 @@ class NonlinearFilter(SmoothingFilter):
             covariance = np.where(reset[..., None, None], self._prior, covariance)
         info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust)
         held = belief.held if reset is None else None
-        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust if reset is None else None), info
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""

@@ -229,6 +229,9 @@ def smooth(filter_: LinearFilter | NonlinearFilter, y: ArrayLike, u: ArrayLike |
     later_mean, later_P = beliefs[-1].mean, beliefs[-1].covariance
     for k in range(T - 2, -1, -1):
         belief, prior = beliefs[k], priors[k + 1]
+        if not np.isfinite(prior.covariance).all():
+            later_mean, later_P = belief.mean, belief.covariance
+            continue
         # P F' (P⁻)⁻¹; a chain's prior may be nearly singular, so by least squares.
         across = filter_._across(belief, u[..., k, :])
         gain = (np.linalg.pinv(prior.covariance, hermitian=True) @ across.swapaxes(-1, -2)).swapaxes(-1, -2)

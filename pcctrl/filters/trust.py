@@ -115,7 +115,7 @@ class Redundancy:
         """Return what is remembered later, under u (..., p), by the filter's own F and Q (..., N, N) of ``joint``."""
         if not len(self.seen):
             return trust
-        walks = range(joint.plant + joint.process, joint.exogenous.stop)
+        walks = joint.walks
         F, Q = F[..., None, :, :], Q[..., None, :, :].copy()
         Q[..., walks, walks] *= _CALM**2
         covariance = F @ trust.covariance @ np.swapaxes(F, -1, -2) + Q

@@ -58,6 +58,10 @@ class AdaptiveModel:
         parameters = tuple(self.parameters)
         if not parameters or not all(isinstance(one, Parameter) for one in parameters):
             raise ShapeError(name="parameters", expected="at least one Parameter", received=parameters)
+        known = getattr(self.plant, "parameters", None)
+        if known is not None and [one.name for one in known] != [one.name for one in parameters]:
+            expected = f"those of the plant, {[one.name for one in known]}"
+            raise ParameterError(name="parameters", expected=expected, received=[one.name for one in parameters])
         own = tuple(self.plant.model.states or ())
         names = as_names("states", (*own, *(one.name for one in parameters)), "x", len(own) + len(parameters))
         object.__setattr__(self, "parameters", parameters)

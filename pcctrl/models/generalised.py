@@ -135,6 +135,16 @@ class GeneralisedModel(abc.ABC):
         """Number n of physical states, which come first."""
         return len(self.model.states or ())
 
+    @property
+    def now(self) -> int:
+        """Where the present state begins."""
+        return 0
+
+    @property
+    def walks(self) -> range:
+        """Where the random walks d stand."""
+        return range(self.plant + self.process, self.exogenous.stop)
+
     @cached_property
     def process(self) -> int:
         """Number of states of the chains ŵ, which come next."""

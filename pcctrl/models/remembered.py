@@ -177,6 +177,17 @@ class PastModel(GeneralisedModel):
     def _past(self) -> int:
         return self.lag * self.plant
 
+    @property
+    def now(self) -> int:
+        """After the past."""
+        return self._past
+
+    @property
+    def walks(self) -> range:
+        """After the past, too."""
+        inner = self.inner.walks
+        return range(self._past + inner.start, self._past + inner.stop)
+
     def R_at(self, mean: Array) -> Array:  # noqa: N802
         """Return R as it is at the present state."""
         return self.inner.R_at(mean[..., self._past :])

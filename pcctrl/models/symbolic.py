@@ -39,6 +39,14 @@ class Symbol:
     def __init__(self, expression: Any) -> None:
         self.expression = expression
 
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("a symbol is not compared")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a symbol decides nothing")
+
     def __neg__(self) -> Symbol:
         return Symbol(-self.expression)
 

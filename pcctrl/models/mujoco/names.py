@@ -132,7 +132,10 @@ def choose_readings(model: mujoco.MjModel, chosen: Sequence[str] | None) -> tupl
         elif group is not None:
             names += [name] if len(group) == 1 else [f"{name}_{i}" for i in range(len(group))]
         if not group:
-            expected = "one of " + ", ".join(groups) + ", or qpos:JOINT, qvel:JOINT, xpos:BODY, xmat:BODY"
+            joints = ", ".join(model.joint(i).name or f"joint{i}" for i in range(model.njnt))
+            bodies = ", ".join(model.body(i).name for i in range(1, model.nbody))
+            listed = f"one of {', '.join(groups)}, or " if groups else ""
+            expected = f"{listed}qpos:JOINT, qvel:JOINT ({joints}), xpos:BODY or xmat:BODY ({bodies})"
             raise UnknownNameError(name="sensors", expected=expected, received=repr(name))
         readings += group
     if not readings:

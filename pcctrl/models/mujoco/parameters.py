@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -121,6 +122,15 @@ class _Physics:
                 (self.viscous if kind == "viscous" else self.dry)[dof, i] = 1.0
         self.scales, self.rubbing = bool(self.scaled.any()), bool(self.viscous.any() or self.dry.any())
         self.heavy = [int(i) for i in np.flatnonzero(self.added.any(axis=0) | self.scaled.any(axis=0))]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Views into a model do not survive a copy.
+        return {k: v for k, v in vars(self).items() if k != "fields"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        physics = self.sim.model
+        self.fields = physics.body_mass, physics.body_inertia, physics.dof_damping
 
     def set(self, x: Array, theta: Array) -> None:
         """Make the simulation that of θ (k,) at x (n,)."""
