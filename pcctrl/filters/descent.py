@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -103,9 +102,8 @@ class NonlinearPCFilter(NonlinearFilter):
         object.__setattr__(self, "state_noise", added(self.model, self.state_noise))
         super().__post_init__()
 
-    @cached_property
-    def _probed(self) -> list[int]:
-        return [list(self.model.states or ()).index(name) for name in self.probe]
+    def _probed(self, joint: GeneralisedModel) -> list[int]:
+        return [joint.now + list(self.model.states or ()).index(name) for name in self.probe]
 
     def _ahead(
         self, joint: GeneralisedModel, mean: Array, P: Array, u: Array, held: Held | None
@@ -114,7 +112,7 @@ class NonlinearPCFilter(NonlinearFilter):
             later, spread = predict_points(joint, mean, P, u, Spread())
             return later, spread + joint.driven(mean, u), None
         if self.probe:
-            return *mixed(joint, mean, P, u, [joint.now + i for i in self._probed], Spread())[:2], None
+            return *mixed(joint, mean, P, u, self._probed(joint), Spread())[:2], None
         return super()._ahead(joint, mean, P, u, held)
 
     def _across(self, belief: Belief, u: Array) -> Array:
@@ -122,7 +120,7 @@ class NonlinearPCFilter(NonlinearFilter):
         if self.prediction == "sigma":
             return across_points(joint, mean, P, u, Spread())
         if self.probe:
-            return mixed(joint, mean, P, u, [joint.now + i for i in self._probed], Spread()).across
+            return mixed(joint, mean, P, u, self._probed(joint), Spread()).across
         return super()._across(belief, u)
 
     def _descend(self, belief: Belief, sample: Sample, innovation: Array, rows: Array, correction: Correction) -> Found:

@@ -122,3 +122,20 @@ def test_a_probed_height_feels_the_ground_that_derivatives_do_not() -> None:
     across = [f._across(f.init(), np.zeros(1))[0, 1] for f in (probing, replace(probing, probe=()))]
     np.testing.assert_allclose(across[0], np.cov(x[:, 0], rates)[0, 1], rtol=0.4)
     assert abs(across[1]) < 1e-9
+
+
+def test_a_filter_that_remembers_probes_its_present_state() -> None:
+    probing = NonlinearPCFilter(pendulum(0.0, prior=np.diag([0.5, 0.1])), None, probe="x0")
+    long = probing.remembering(2)
+    now = slice(long.joint.now, long.joint.now + 2)
+    assert now.start > 0
+    belief, want = long.init(), probing.init()
+    for _ in range(3):
+        belief, want = long.predict(belief, [0.5]), probing.predict(want, [0.5])
+    np.testing.assert_allclose(belief.mean[now], want.mean, atol=1e-9)
+    np.testing.assert_allclose(belief.covariance[now, now], want.covariance, atol=1e-9)
+    plain = replace(probing, probe=())
+    assert (
+        np.abs(plain.predict(plain.init(), [0.5]).covariance - probing.predict(probing.init(), [0.5]).covariance).max()
+        > 1e-3
+    )
