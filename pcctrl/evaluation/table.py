@@ -61,7 +61,7 @@ def headline(summaries: Mapping[str, Summary]) -> str:
         sure = summaries[name].seeds >= MIN_SEEDS and (d.low > 0.0 or d.high < 0.0)
         verb = "more than" if d.mean > 0.0 else "less than"
         few = summaries[name].seeds < MIN_SEEDS
-        doubt = f" (below {MIN_SEEDS} seeds: no verdict)" if few else "" if sure else " (not resolved)"
+        doubt = f" (not resolved: below {MIN_SEEDS} seeds)" if few else "" if sure else " (not resolved)"
         parts.append(f"{name} costs {abs(d.mean) / reference:.1%} {verb} {first}{doubt}")
     return f"Lowest mean cost: {best}" + (". " + "; ".join(parts) if parts else "") + "."
 
