@@ -21,6 +21,8 @@ _ORDER = 4
 _RESERVE = 0.2
 # Precision of the goal at the end of a plan over beliefs, as a multiple of that on the way.
 _END = 5.0
+# Iterations of each decision on another start: a plan stays in a minimum after another has become better.
+_RETRIES = 4
 # Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
 _SAMPLED, _SMOOTH = 15, 3.0
 
@@ -64,6 +66,7 @@ def aif(task: Task) -> Agent:
         task.action_weight,
         horizon=task.horizon,
         terminal_precision=_END * task.state_weight,
+        retries=_RETRIES,
         limits=(task.low, task.high),
     )
     return Agent(NonlinearPCFilter(task.model, None, iterations=1), controller, (task.low, task.high), card)

@@ -30,7 +30,7 @@ _POSITION, _LIT, _DARK, _WIDTH = 0.05, 0.02, 1.28, 2.3
 _RELATION = np.block([[np.eye(2), -np.eye(2)], [-np.eye(2), np.eye(2)]])
 _BOUND = 20.0
 # Precisions of the goal (per m²) and of the action, and samples to look ahead: `pcctrl bench lightdark`.
-WANT, EFFORT, AHEAD = 0.006, 0.003, 20
+WANT, EFFORT, AHEAD = 0.0052, 0.0023, 20
 
 
 def light_factor(position: Array) -> Array:
@@ -93,7 +93,7 @@ class LightDarkEnv(gym.Env[Array, Array]):
 
     Observations are the position and the way to the food (m), with noise of this world's own that grows with the
     distance to the beacon, so `Sensors` adds none. It is drawn from the seed: unit noises do not depend on the actions.
-    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(0.006 |p − g|² + 0.003 |u|²) of the
+    Actions are velocities of at most 2.4 m/s each way, dt 0.16 s. The reward is −(0.0052 |p − g|² + 0.0023 |u|²) of the
     state in which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the
     walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such
     state is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
