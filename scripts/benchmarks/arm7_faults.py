@@ -16,7 +16,7 @@ from pcctrl.scripts.benchmarks.claims import Claim, claim, plain_table
 
 __all__ = ["CASES", "FAULTS", "Fault", "fault_table", "faulty"]
 
-SEEDS = tuple(range(2000, 2012))
+SEEDS = tuple(range(3000, 3012))
 SECONDS, BEGIN, END, HEALED = 3.0, 1.2, 2.0, 2.3
 # The joint whose encoder fails: it carries the weight of the lower arm.
 JOINT = 3
