@@ -20,14 +20,25 @@ if TYPE_CHECKING:
 
     from pcctrl.noise import Noise
 
-__all__ = ["AHEAD", "BEACON", "EFFORT", "FOOD", "START", "WANT", "LightDarkEnv", "light_dark", "light_factor"]
+__all__ = [
+    "AHEAD",
+    "BEACON",
+    "EFFORT",
+    "FOOD",
+    "RELATION",
+    "START",
+    "WANT",
+    "LightDarkEnv",
+    "light_dark",
+    "light_factor",
+]
 
 # PUBLISHED §11: the beacon of `cpomdp`. Metres and seconds.
 BEACON, START, FOOD = np.array([0.0, 2.7]), np.array([-3.4, -2.6]), np.array([3.4, -2.6])
 _DT, _SPEED = 0.16, 2.4
 _WALK, _DRIFT = 2e-5, 1e-6
 _POSITION, _LIT, _DARK, _WIDTH = 0.05, 0.02, 1.28, 2.3
-_RELATION = np.block([[np.eye(2), -np.eye(2)], [-np.eye(2), np.eye(2)]])
+RELATION = np.block([[np.eye(2), -np.eye(2)], [-np.eye(2), np.eye(2)]])
 _BOUND = 20.0
 # Precisions of the goal (per m²) and of the action, and samples to look ahead: `pcctrl bench lightdark`.
 WANT, EFFORT, AHEAD = 0.0052, 0.0023, 20
@@ -130,7 +141,7 @@ class LightDarkEnv(gym.Env[Array, Array]):
         Its weights are precisions, in nats: here it matters how they compare with what there is to be known.
         """
         low, high = np.full(2, -_SPEED), np.full(2, _SPEED)
-        return Task(light_dark(sensor_noise), WANT * _RELATION, EFFORT * np.eye(2), low, high, AHEAD)
+        return Task(light_dark(sensor_noise), WANT * RELATION, EFFORT * np.eye(2), low, high, AHEAD)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Return to the start and draw new noise; see `gymnasium.Env.reset`."""
@@ -149,12 +160,12 @@ class LightDarkEnv(gym.Env[Array, Array]):
             raise ParameterError(name="step", expected="reset() first", received="a new environment")
         u = as_action(action, self._box)
         effort = EFFORT * float(u @ u)
-        cost = WANT * float(self._x @ _RELATION @ self._x) + effort
+        cost = WANT * float(self._x @ RELATION @ self._x) + effort
         push = np.sqrt(np.array([_WALK, _WALK, _DRIFT, _DRIFT])) / _DT * self.np_random.standard_normal(4)
         self._x = self.model.transition(self._x, u, push)
         info = self._info(self._x, cost)
         if info["failed"]:
-            info["cost"] = cost = max(cost, WANT * float(self._x @ _RELATION @ self._x) + effort)
+            info["cost"] = cost = max(cost, WANT * float(self._x @ RELATION @ self._x) + effort)
         return self._reading(self._x), -cost, info["failed"], False, info
 
     def _reading(self, x: Array) -> Array:

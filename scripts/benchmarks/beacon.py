@@ -17,10 +17,9 @@ from pcctrl.envs.light_dark import FOOD, START, light_dark
 from pcctrl.filters import Belief, ExtendedKalmanFilter
 from pcctrl.models import GeneralisedModel, generalise
 
-__all__ = ["MODEL", "RELATION", "STEPS", "Estimated", "OneStep", "Walker", "Walks", "Waypoint", "walk"]
+__all__ = ["MODEL", "STEPS", "Estimated", "OneStep", "Walker", "Walks", "Waypoint", "walk"]
 
 STEPS, NEAR = 90, 0.5
-RELATION = np.block([[np.eye(2), -np.eye(2)], [-np.eye(2), np.eye(2)]])
 MODEL = light_dark()
 LOW, HIGH = MODEL.limits
 

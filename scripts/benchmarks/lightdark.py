@@ -13,8 +13,8 @@ from rich.console import Console
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import BeliefHorizon
-from pcctrl.envs.light_dark import AHEAD, BEACON, EFFORT, FOOD, START, WANT, light_factor
-from pcctrl.scripts.benchmarks.beacon import MODEL, RELATION, STEPS, Estimated, OneStep, Walker, Walks, Waypoint, walk
+from pcctrl.envs.light_dark import AHEAD, BEACON, EFFORT, FOOD, RELATION, START, WANT, light_factor
+from pcctrl.scripts.benchmarks.beacon import MODEL, STEPS, Estimated, OneStep, Walker, Walks, Waypoint, walk
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 from pcctrl.scripts.benchmarks.lockstep import lockstep
 from pcctrl.tuning import Tuned

@@ -15,6 +15,7 @@ from rich.progress import track
 
 from pcctrl.arrays import Array
 from pcctrl.envs import QuadrotorEnv, Sensors
+from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Compensator, closed_loop_cost
 from pcctrl.models import Task
 from pcctrl.noise import Noise, Smooth, White
@@ -227,8 +228,8 @@ def claims(rows: Sequence[Hover]) -> list[Claim]:
 
 def _flown(ours: Hover, theirs: Hover) -> tuple[float, float, float]:
     """Return the ratio of RMS positions over paired seeds, with its interval."""
-    assert ours.flights is not None
-    assert theirs.flights is not None
+    if ours.flights is None or theirs.flights is None:
+        raise ParameterError(name="flights", expected="loops that were flown", received="exact costs alone")
     return ratio(ours.flights[:, 0], theirs.flights[:, 0])
 
 
