@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, NonlinearPCFilter
@@ -43,7 +45,7 @@ def computed(limits: tuple[float, float] = LIMITS) -> ComputedTorque:
     return ComputedTorque(MujocoMechanics(plain()), 1e-3, 20.0, np.zeros(4), limits=limits)
 
 
-def belief(x: Array) -> Belief:
+def belief(x: ArrayLike) -> Belief:
     x = np.asarray(x, dtype=np.float64)
     return Belief(x, np.broadcast_to(np.eye(4), (*x.shape, 4)), np.zeros((*x.shape[:-1], 2)), 4)
 
@@ -74,16 +76,17 @@ def test_without_a_time_it_is_the_law() -> None:
 def test_the_reference_is_not_late() -> None:
     on = belief(np.asarray(GOAL.goals)[0])
     parameters = [Parameter("viscous:elbow", 0.5, 100.0, start=0.4), Parameter("coulomb:elbow", 0.5, 100.0, start=0.7)]
-    adaptive = AdaptiveModel(MujocoParameters(plain(), parameters, 0.05), parameters)
+    plant = MujocoParameters(plain(), parameters, 0.05)
+    adaptive = AdaptiveModel(plant, parameters)
     filter_ = NonlinearPCFilter(adaptive, 1, iterations=1)
     start = filter_.init()
     mean = np.concatenate([on.mean, start.mean[4:]])
     believed = Belief(mean, start.covariance, start.input, 6)
     own = MujocoMechanics(plain(), friction=("viscous", "coulomb"))
-    cases = (
+    cases: tuple[tuple[Any, Belief], ...] = (
         (computed(), on),
         (SlotineLi(own, 1e-3, 20.0, np.zeros(4), 1.0, 0.3, 0.9, limits=LIMITS), on),
-        (AdaptedTorque(adaptive.plant, filter_.joint, 20.0, LIMITS), believed),  # type: ignore[arg-type]
+        (AdaptedTorque(plant, filter_.joint, 20.0, LIMITS), believed),
     )
     for inner, at in cases:
         law = LowPass(inner, 1e-3, 0.1)
