@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -133,10 +133,11 @@ def reached(planner: RecedingHorizon | SamplingHorizon, filter_: NonlinearPCFilt
     model, rng = planner.model, np.random.default_rng(0)
     goal = np.concatenate([np.zeros(2), TIP]) if planner.goals == "sensors" else None
     x, belief, state, misses = model.start[0], filter_.init(), planner.init(), []
+    u, act = np.zeros(2), cast(Any, planner).act
     for k in range(steps):
         y = filter_.model.readout(x) + 1e-3 * rng.standard_normal(2)
         belief, _ = filter_.step(belief, y, u) if k else filter_.update(belief, y)
-        state, u, _ = planner.act(state, belief, goal)
+        state, u, _ = act(state, belief, goal)
         x = model.transition(x, u)
         misses.append(float(np.linalg.norm(model.readout(x)[2:] - TIP)))
     return max(misses[-15:])
@@ -170,7 +171,8 @@ def test_whatever_is_believed_the_input_is_finite() -> None:
     )
     planner = RecedingHorizon(model, 1.0, 0.01, horizon=10, goals="sensors")
     sampler = SamplingHorizon(model, 1.0, 0.01, [Smooth(0.5, 0.1)], horizon=10, goals="sensors")
-    for controller in (planner, sampler):
+    both: list[Any] = [planner, sampler]
+    for controller in both:
         state: Any = controller.init()
         for mean in (np.nan, 1e300, 0.1):
             state, u, _ = controller.act(state, belief_of(model, [mean, 0.0]), [0.4])
@@ -181,10 +183,11 @@ def test_whatever_is_believed_the_input_is_finite() -> None:
 def test_a_batch_is_as_one_by_one() -> None:
     model = as_nonlinear(smooth_msd())
     means, goals = np.array([[0.1, 0.2], [-0.3, 0.1]]), np.array([[0.2], [-0.1]])
-    for controller in (
+    both: list[Any] = [
         RecedingHorizon(model, 1.0, 0.01, horizon=10, goals="sensors"),
         SamplingHorizon(model, 1.0, 0.01, [Smooth(0.5, 0.1)], horizon=10, goals="sensors"),
-    ):
+    ]
+    for controller in both:
         _, u, _ = controller.act(controller.init((2,)), belief_of(model, means), goals)
         for i in range(2):
             alone = controller.act(controller.init(), belief_of(model, means[i]), goals[i])[1]
