@@ -26,7 +26,7 @@ class RealTimeAgent:
     costs twice as much, and is what the agent's filter does). The derivatives of the dynamics are worked out
     anew every ``refresh`` samples, as the filter says.
 
-    A belief that is lost, because it is not finite, begins anew at the prior, and ``status`` says so for that sample. No
+    A belief that is lost, for it is not finite, begins anew at the prior, and ``status`` says so for that sample. No
     action follows from a prior: the last one is held once, then the one at the operating point is taken, as where the
     controller's is not finite. The controller's memory is kept unless it is not finite itself.
 

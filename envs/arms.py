@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import mujoco
@@ -16,11 +15,13 @@ from pcctrl.arrays import Array, choose, frozen, non_negative, whole
 from pcctrl.controllers import Preview
 from pcctrl.envs.actions import as_action
 from pcctrl.envs.friction import LAWS, rubbing
+from pcctrl.envs.own_file import OwnFile
 from pcctrl.envs.regulation import render_metadata
 from pcctrl.envs.trajectories import Limits, Moves, Sinusoids, rest
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch, MujocoModel, Task
-from pcctrl.noise import Noise, NoiseStream, Smooth
+from pcctrl.models.checks import as_noises
+from pcctrl.noise import Noise, NoiseStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ _READING_LIMIT = 1e3
 _ENCODERS = ("link", "motor")
 
 
-class ArmEnv(MujocoEnv):
+class ArmEnv(OwnFile, MujocoEnv):
     """Make the joints of an arm follow a reference by torques. A subclass names the file and the constants.
 
     Observations are the exact readings in rad: the link-side encoders, then the motor-side ones; wrap in `Sensors` for
@@ -67,7 +68,6 @@ class ArmEnv(MujocoEnv):
     """
 
     has_own_noise: ClassVar[bool] = False
-    file: ClassVar[str]
     home: ClassVar[tuple[float, ...]]
     reach: ClassVar[float]
     speed: ClassVar[tuple[float, ...]]
@@ -106,15 +106,18 @@ class ArmEnv(MujocoEnv):
         self.mismatch, self.horizon = mismatch, whole("horizon", horizon, 2)
         self._push = self.push if push is None else non_negative("push", push)
         super().__init__(
-            str(Path(__file__).with_name(self.file)),
-            1,
+            self.path(),
+            self.frame_skip_,
             observation_space=Box(-_READING_LIMIT, _READING_LIMIT, (len(self.reading_std),), np.float64),
             render_mode=render_mode,
             camera_name="side",
         )
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = self._box = Box(low, high, dtype=np.float64)
-        self.process_noise = self._noises(process_noise)
+        if process_noise is None:
+            process_noise = [self.default_noise(std) for std in self.process_std]
+        noises = [process_noise] * nv if isinstance(process_noise, Noise) else process_noise
+        self.process_noise = as_noises("process_noise", noises, nv, sensor=False)
         self.init_qpos[:] = self.home
         # The arm as built, whatever becomes of `model` in a fault.
         self._built = copy.deepcopy(self.model)
@@ -123,30 +126,6 @@ class ArmEnv(MujocoEnv):
         self._weights = np.repeat(self.weight, nv)
         self._constants = np.array(self.friction)
         self._streams: list[NoiseStream] | None = None
-
-    def _noises(self, given: Noise | Sequence[Noise] | None) -> tuple[Noise, ...]:
-        if given is None:
-            given = [self.default_noise(std) for std in self.process_std]
-        noises = (given,) * len(self.home) if isinstance(given, Noise) else tuple(given)
-        if len(noises) != len(self.home):
-            expected = f"one noise, or {len(self.home)}"
-            raise ShapeError(name="process_noise", expected=expected, received=len(noises))
-        for noise in noises:
-            if not isinstance(noise, Noise) or not noise.is_process:
-                raise ParameterError(
-                    name="process_noise", expected="White(density=…) or a coloured noise", received=noise
-                )
-        return noises
-
-    @classmethod
-    def sample_time(cls) -> float:
-        """Return the control interval in seconds: the physics step."""
-        return float(mujoco.MjModel.from_xml_path(str(Path(__file__).with_name(cls.file))).opt.timestep)
-
-    @classmethod
-    def default_noise(cls, std: float) -> Smooth:
-        """Return the environment's own colour, smooth over two samples with a floor of 1e-3, at a given std."""
-        return Smooth(std, s=2.0 * cls.sample_time(), floor=1e-3)
 
     def task(self, sensor_noise: Sequence[Noise]) -> Task:
         """Return the tracking task, given the noise of each encoder, with the model that is told: see `mismatch`."""

@@ -47,6 +47,14 @@ def test_each_preset_tracks(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_encoders_may_be_late_if_it_is_told(name: str) -> None:
+    late = make_arm(Arm2Env, delay=0.01)
+    assert error(late, agents.make(name, late)) < 5.0
+    # Negative control: told of no delay, it acts on what was.
+    assert error(late, agents.make(name, make_arm(Arm2Env))) > 7.0
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_actions_are_finite_and_limited_whatever_is_read(name: str) -> None:
     task = task_of(make_arm(Arm2Env))
     agent = pickle.loads(pickle.dumps(agents.make(name, task)))
