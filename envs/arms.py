@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import mujoco
 import numpy as np
@@ -26,7 +26,9 @@ from pcctrl.noise import Noise, NoiseStream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Arm2Env", "Arm7Env", "ArmEnv"]
+__all__ = ["Arm2Env", "Arm7Env", "ArmEnv", "Trajectory"]
+
+Trajectory: TypeAlias = Literal["reach", "track", "hold", "press"]
 
 # Samples for which the reference and the disturbances are worked out at a time.
 _BLOCK = 1024
@@ -49,8 +51,9 @@ class ArmEnv(OwnFile, MujocoEnv):
     arm as built, without friction, payload and disturbance. The reward is its negative.
 
     Args:
-        trajectory: ``"reach"``, minimum-jerk moves from one random point to the next; ``"track"``, sinusoids; or
-            ``"hold"``, at home, pushed at the tip for a second.
+        trajectory: ``"reach"``, minimum-jerk moves from one random point to the next; ``"track"``, sinusoids;
+            ``"hold"``, at home, pushed at the tip for a second; or ``"press"``, at home, the tip 4 mm deep in a springy
+            pad that pushes back with some 20 N. The told model knows nothing of the pad.
         process_noise: torque that disturbs each joint in N·m, one for all or one each; by default smooth, of two
             samples.
         friction: ``"published"``, the smooth law of §12 for a Panda; ``"coulomb"``, of the same level whatever the
@@ -83,7 +86,7 @@ class ArmEnv(OwnFile, MujocoEnv):
 
     def __init__(
         self,
-        trajectory: Literal["reach", "track", "hold"] = "track",
+        trajectory: Trajectory = "track",
         process_noise: Noise | Sequence[Noise] | None = None,
         friction: Literal["published", "coulomb", "none"] = "published",
         encoders: Sequence[str] = ("link", "motor"),
@@ -93,7 +96,7 @@ class ArmEnv(OwnFile, MujocoEnv):
         render_mode: str | None = None,
     ) -> None:
         nv = len(self.home)
-        self.trajectory = choose("trajectory", trajectory, ("reach", "track", "hold"))
+        self.trajectory = choose("trajectory", trajectory, get_args(Trajectory))
         self._law = choose("friction", friction, LAWS)
         chosen = (encoders,) if isinstance(encoders, str) else tuple(encoders)
         for encoder in chosen:
@@ -122,6 +125,9 @@ class ArmEnv(OwnFile, MujocoEnv):
         # The arm as built, whatever becomes of `model` in a fault.
         self._built = copy.deepcopy(self.model)
         self._twin = mujoco.MjData(self._built)
+        if self.trajectory == "press":
+            self.model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
+            self.model.geom("pad").rgba[3] = 1.0
         self._tip = int(self.model.body(self.tip).id)
         self._weights = np.repeat(self.weight, nv)
         self._constants = np.array(self.friction)
@@ -163,7 +169,7 @@ class ArmEnv(OwnFile, MujocoEnv):
             home, np.minimum(self.reach, 0.8 * room), 0.6 * np.array(self.speed), 0.6 * np.array(self.acceleration)
         )
         drawn: Moves | Sinusoids = rest(home)
-        if self.trajectory != "hold":
+        if self.trajectory not in ("hold", "press"):
             drawn = Moves.draw(rng, limits, _LONGEST) if self.trajectory == "reach" else Sinusoids.draw(rng, limits)
         self._motion, self._now, self._first, self._planned = drawn, 0, 0, np.zeros((0, 2 * nv))
         start = rng.standard_normal(2 * nv) * self.start_std
