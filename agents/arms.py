@@ -27,7 +27,14 @@ from pcctrl.controllers import (
 )
 from pcctrl.errors import ModelError
 from pcctrl.filters import JointFilter, KalmanFilter, PCFilter
-from pcctrl.models import Delayed, LinearModel, MujocoMechanics, MujocoModel, Task, free_joints
+from pcctrl.models import (
+    Delayed,
+    LinearModel,
+    MujocoMechanics,
+    MujocoModel,
+    Task,
+    free_joints,
+)
 
 __all__ = [
     "aif",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from pcctrl.agents import arms, linear, planning
+from pcctrl.agents import adaptive, arms, linear, planning
 from pcctrl.agents.agent import Agent
 from pcctrl.arrays import choose
 from pcctrl.errors import ModelError
@@ -34,6 +34,7 @@ class Preset(NamedTuple):
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "aif": Preset(linear.aif, planning.aif, arms.aif),
+        "aif-adaptive": Preset(None, None, adaptive.aif_adaptive),
         "aif-reflex": Preset(linear.aif_reflex, None, arms.aif_reflex),
         "aif-pid": Preset(linear.aif_pid),
         "aif-unbiased": Preset(None, None, arms.aif_unbiased),

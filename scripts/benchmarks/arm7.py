@@ -137,8 +137,12 @@ def tune(
 
 
 class _Grid(NamedTuple):
-    """Of each point, (points, ·): its values, mean RMSE where the model is wrong (1 rad where lost), and the greater
-    chatter of both cases: one setting must serve, whichever it is.
+    """A grid's points, (points, ·).
+
+    Args:
+        values: that it has.
+        rmse: mean where the model is wrong, 1 rad where lost.
+        chatter: the greater of both cases, since one setting must serve, whichever it is.
     """
 
     values: Array
