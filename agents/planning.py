@@ -27,6 +27,8 @@ _END = 5.0
 _RETRIES = 4
 # Root of the factor by which the cost of each sample counts less than the last one's, where costs must fade.
 _FADE = 1.0 - 1e-6
+# A mode that grows by more than this in a sample will not wait.
+_UNSTABLE = 1.01
 # Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
 _SAMPLED, _SMOOTH = 15, 3.0
 
@@ -147,8 +149,10 @@ def lqg(task: Task) -> Agent:
 
 def mppi(task: Task) -> Agent:
     """Predictive-coding filter, planning by samples: model predictive path integral control on expected free energy."""
-    # Sampled plans are open loops, which an unstable plant does not forgive for long.
-    horizon = min(task.horizon, _SAMPLED)
+    # Sampled plans are open loops, which an unstable plant does not forgive for long: about a feedback, if there.
+    horizon, (x, u, _) = min(task.horizon, _SAMPLED), task.model.start
+    F = task.model.transition_jacobians(x, u)[0]
+    unstable = bool(np.isfinite(F).all() and np.abs(np.linalg.eigvals(F)).max() > _UNSTABLE)
     reach = 0.25 * (np.asarray(task.high) - np.asarray(task.low))
     sampler = SamplingHorizon(
         task.model,
@@ -158,6 +162,7 @@ def mppi(task: Task) -> Agent:
         horizon=horizon,
         limits=(task.low, task.high),
         order=_ORDER,
+        feedback=unstable,
     )
     card = Card("noise told, with its colour")
     return Agent(_coding(task), sampler, (task.low, task.high), card)
