@@ -55,5 +55,5 @@ def free_joints(
         operating_point=(x, np.zeros(nv), y),
         states=model.states,
         sensors=model.sensors,
-        delay=model.delay if isinstance(model, Delayed) else None,
+        delay=np.asarray(model.delay, dtype=np.float64) if isinstance(model, Delayed) else None,
     )
