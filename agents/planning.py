@@ -27,19 +27,25 @@ _END = 5.0
 _RETRIES = 4
 # Root of the factor by which the cost of each sample counts less than the last one's, where costs must fade.
 _FADE = 1.0 - 1e-6
+# A mode that grows by more than this in a sample will not wait.
+_UNSTABLE = 1.01
 # Samples that a sampled plan looks ahead at most, and over which its moves are smooth (`pcctrl bench swingup`).
 _SAMPLED, _SMOOTH = 15, 3.0
 
 
+def _planned(model: GenerativeModel) -> GenerativeModel:
+    """Return the model to plan with: MuJoCo's in steps that it differentiates itself, which are quicker too."""
+    if isinstance(model, MujocoModel):
+        return with_native_derivatives(model)
+    if isinstance(model, Delayed) and isinstance(model.model, MujocoModel):
+        return replace(model, model=with_native_derivatives(model.model))
+    return model
+
+
 def planner(task: Task, order: int | None) -> RecedingHorizon:
     """Return a receding horizon for ``task`` that reads the generalised coordinates of ``order``, or none."""
-    model = task.model
-    if isinstance(model, MujocoModel):
-        model = with_native_derivatives(model)
-    elif isinstance(model, Delayed) and isinstance(model.model, MujocoModel):
-        model = replace(model, model=with_native_derivatives(model.model))
     return RecedingHorizon(
-        model,
+        _planned(task.model),
         task.state_weight,
         task.action_weight,
         horizon=task.horizon,
@@ -147,17 +153,20 @@ def lqg(task: Task) -> Agent:
 
 def mppi(task: Task) -> Agent:
     """Predictive-coding filter, planning by samples: model predictive path integral control on expected free energy."""
-    # Sampled plans are open loops, which an unstable plant does not forgive for long.
-    horizon = min(task.horizon, _SAMPLED)
+    # Sampled plans are open loops, which an unstable plant does not forgive for long: about a feedback, if there.
+    horizon, (x, u, _) = min(task.horizon, _SAMPLED), task.model.start
+    F = task.model.transition_jacobians(x, u)[0]
+    unstable = bool(np.isfinite(F).all() and np.abs(np.linalg.eigvals(F)).max() > _UNSTABLE)
     reach = 0.25 * (np.asarray(task.high) - np.asarray(task.low))
     sampler = SamplingHorizon(
-        task.model,
+        _planned(task.model),
         task.state_weight,
         task.action_weight,
         [Smooth(std, _SMOOTH * task.model.dt) for std in reach],
         horizon=horizon,
         limits=(task.low, task.high),
         order=_ORDER,
+        feedback=unstable,
     )
     card = Card("noise told, with its colour")
     return Agent(_coding(task), sampler, (task.low, task.high), card)

@@ -145,9 +145,9 @@ def reached(planner: RecedingHorizon | SamplingHorizon, filter_: NonlinearPCFilt
 
 def test_an_arm_that_senses_its_joints_brings_its_tip_to_a_place() -> None:
     told: dict[str, Any] = {"dt": 0.02, "prior": 0.1 * np.eye(4)}
-    noise = {"noise_input": ["a", "b"], "process_noise": [White(density=0.01)] * 2, "disturbance": 0.1}
+    noise: dict[str, Any] = {"noise_input": ["a", "b"], "process_noise": [White(density=0.01)] * 2, "disturbance": 0.1}
     model = MujocoModel(ARM, **told, **noise)
-    seen = replace(model, sensors=list(model.sensors or ())[:2], sensor_noise=None)
+    seen = replace(model, sensors=list(model.sensors or ())[:2], sensor_noise=[White(std=1e-3)] * 2)
     precision, rho = [0.0, 0.0, 100.0, 0.0, 100.0], 1e-3
     filter_ = NonlinearPCFilter(seen, None, iterations=1)
     planner = RecedingHorizon(model, precision, rho, horizon=25, goals="sensors", iterations=3)

@@ -185,7 +185,7 @@ def test_holding_feels_a_push_for_a_second() -> None:
 
 @pytest.mark.parametrize("arm", ARMS.values())
 def test_pressing_feels_a_pad_that_no_model_is_told_of(arm: type[ArmEnv]) -> None:
-    pressing, free = (arm(trajectory, White(density=1e-9), "none") for trajectory in ("press", "hold"))  # type: ignore[arg-type]
+    pressing, free = (arm(trajectory, White(density=1e-9), "none") for trajectory in ("press", "hold"))
     for env in (pressing, free):
         env.reset(seed=0)
         env.data.qpos[:], env.data.qvel[:] = env.home, 0.0
