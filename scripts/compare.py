@@ -18,7 +18,7 @@ from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison
 from pcctrl.evaluation.report import write_report
 from pcctrl.evaluation.table import comparison_table, headline, legend
-from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, task_description
+from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, print_wide, task_description
 
 __all__ = ["Compare"]
 
@@ -74,11 +74,7 @@ class Compare:
         title = f"{self.env}, {seeds_line} × {self.steps} samples, {_noise_line(task['noise'])}"
         write_report(results, summaries, seeds, model, title)
         table = comparison_table(title, summaries, len(model.sensors or ()))
-        # Wider than the console rather than a number cut short.
-        narrow, needed = console.width, console.measure(table, options=console.options.update(max_width=400)).maximum
-        console.width = max(narrow, needed)
-        console.print(table, crop=False, soft_wrap=True)
-        console.width = narrow
+        print_wide(console, table)
         console.print(legend(summaries, cards, settle), highlight=False, markup=False)
         console.print(f"\n{headline(summaries)}", style="bold", markup=False, highlight=False)
         console.print(f"Plots and numbers are in {self.out}", markup=False)

@@ -15,6 +15,7 @@ from pcctrl import agents
 from pcctrl.arrays import Array
 from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.evaluation import Comparison, compare
+from pcctrl.evaluation.logs import write_log
 from pcctrl.evaluation.report import write_report
 from pcctrl.filters import Status
 from pcctrl.scripts.common import build_agents, env_factory, task_description
@@ -47,7 +48,7 @@ class Run:
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; the agent is told it."""
     out: Path = Path("out/run")
-    """Directory for config.json, summary.json, results.csv and plots."""
+    """Directory for config.json, summary.json, results.csv, plots, and log.csv (for: pcctrl estimate)."""
 
     def run(self, console: Console) -> None:
         """Run and report."""
@@ -61,6 +62,8 @@ class Run:
         write_report(results, summaries, [self.seed], agents.task_of(env).model, f"{self.env}, seed {self.seed}")
         episode, summary = results.episode(self.agent, self.seed), summaries[self.agent]
         model = agents.task_of(env).model
+        if episode is not None:
+            write_log(self.out / "log.csv", episode, model)
         ended = "completed"
         if summary.failures:
             ended = "FAILED" if episode is None else f"FAILED after {len(episode.cost)} of {self.steps} samples"
