@@ -24,6 +24,7 @@ from pcctrl.evaluation import versions
 from pcctrl.evaluation.logs import Log, read_log, write_estimate
 from pcctrl.evaluation.metrics import doubt_nis
 from pcctrl.evaluation.plots import plot_recording
+from pcctrl.evaluation.units import state_units
 from pcctrl.filters import (
     ARKalmanFilter,
     ColouredKalmanFilter,
@@ -126,8 +127,11 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
                 estimates[name], rows[name] = self._run(known[name](model), log, states)
                 write_estimate(self.out / f"estimates_{name}.csv", estimates[name], log.t, states)
         self._write(rows)
-        truth = {name: log.truth[:, i] for i, name in enumerate(self.truth)}
-        plot_recording(self.out / "estimates.png", estimates, log.t, states, truth)
+        units = state_units(model)
+        truth = {f"{name} [{units[name]}]": log.truth[:, i] for i, name in enumerate(self.truth)}
+        plot_recording(
+            self.out / "estimates.png", estimates, log.t, [f"{name} [{unit}]" for name, unit in units.items()], truth
+        )
         print_wide(console, self._table(rows, log.y.shape[1]))
         present = np.count_nonzero(np.isfinite(log.y)) // log.y.shape[1]
         for name, row in rows.items():

@@ -84,7 +84,7 @@ def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: i
     lines = [
         "Cost: mean a sample (interquartile mean), below it the 95 % bootstrap interval of the mean over seeds.",
         f"vs {first}: paired difference on the same noise, with its 95 % interval. RMSE: of all states, in SI units.",
-        "NIS: normalised innovation squared, expected value in brackets.",
+        "NIS: normalised innovation squared, expected value in brackets; of a filter tuned for cost it says nothing.",
     ]
     if settle:
         starts = ", ".join(f"{name} {_number(s.start_cost)}" for name, s in summaries.items())

@@ -177,7 +177,7 @@ def test_what_the_program_runs_in_is_made_in_python() -> None:
     env = make(
         "Reacher-v5", PlantOptions(sensors=("qpos:joint0", "qpos:joint1")), NoiseOptions(sensor_colour="white"), steps=3
     )
-    agent = agents.make("lqg", env)
+    agent = agents.make("ilqr", env)
     observation, info = env.reset(seed=0)
     assert agent.act(observation, info["goal"]).shape == (2,)
     model = agents.task_of(env).model

@@ -16,6 +16,7 @@ def episode(cost: list[float], failed: bool = False) -> Episode:
         dt=0.1,
         failed=failed,
         state=one,
+        goal=one,
         observation=one,
         estimate=one + 0.5,
         estimate_std=one,
