@@ -146,7 +146,7 @@ def doubt_nis(nis: float, sensors: int, samples: int) -> str:
         )
     return (
         f"NIS {nis:.3g} where {sensors} is expected: the filter is too modest, its errors are {ratio:.2f} × what it "
-        "believes (noise told too large)"
+        "believes (noise told too large, or smoother than its generalised coordinates can say)"
     )
 
 
