@@ -96,7 +96,7 @@ def plot_recording(
             axes[row][0].set_ylabel(state)
         axes[0][column].set_title(name)
         axes[-1][column].set_xlabel("time [s]")
-    axes[0][0].legend(fontsize=7)
+    axes[next((row for row, state in enumerate(states) if state in truth), 0)][0].legend(fontsize=7)
     try:
         _write(figure, path)
     except OSError as error:
