@@ -103,8 +103,9 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         """Estimate and report."""
         whole("lag", self.lag)
         model = self._model()
-        known: Mapping[str, Callable[[Any], _AnyFilter]]
-        known = FILTERS if isinstance(model, LinearModel) else NONLINEAR_FILTERS
+        known: Mapping[str, Callable[[Any], _AnyFilter]] = NONLINEAR_FILTERS
+        if isinstance(model, LinearModel):
+            known = FILTERS
         filters = _USUAL[isinstance(model, LinearModel)] if self.filters is None else self.filters
         if not filters or len(set(filters)) != len(filters):
             raise ParameterError(name="filters", expected="different names, at least one", received=filters)
