@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.agents.agent import Agent, Card
-from pcctrl.controllers import LQR, BeliefHorizon, RecedingHorizon, SamplingHorizon
+from pcctrl.controllers import LQR, BeliefHorizon, Excitation, RecedingHorizon, SamplingHorizon
 from pcctrl.errors import ModelError
 from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
 from pcctrl.models import Delayed, GenerativeModel, LinearModel, MujocoModel, Task
 from pcctrl.models.mujoco import with_native_derivatives
 from pcctrl.noise import Smooth
 
-__all__ = ["aif", "ilqr", "linear_near", "linearised", "lqg", "mppi"]
+__all__ = ["aif", "excite", "ilqr", "linear_near", "linearised", "lqg", "mppi"]
 
 # Each further order costs a state a noise, and buys less.
 _ORDER = 4
@@ -170,3 +170,10 @@ def mppi(task: Task) -> Agent:
     )
     card = Card("noise told, with its colour")
     return Agent(_coding(task), sampler, (task.low, task.high), card)
+
+
+def excite(task: Task) -> Agent:
+    """No control: inputs shake every actuator, to record a log (log.csv of pcctrl run) for pcctrl estimate."""
+    limits = (task.low, task.high)
+    controller = Excitation(task.model.start[1], task.model.dt, limits)
+    return Agent(ExtendedKalmanFilter(task.model), controller, limits, Card("noise variances told, taken for white"))

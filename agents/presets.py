@@ -44,6 +44,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pid": Preset(linear.pid),
         "ilqr": Preset(None, planning.ilqr),
         "mppi": Preset(None, planning.mppi),
+        "excite": Preset(planning.excite, planning.excite),
         "computed-torque": Preset(None, None, arms.computed_torque),
         "slotine-li": Preset(None, None, arms.slotine_li),
         "mrac": Preset(None, None, arms.mrac),
@@ -96,6 +97,12 @@ def _chosen(preset: Preset, kind: str) -> Callable[[Task], Agent] | None:
     return preset.arm if kind == "arm" and preset.arm is not None else preset.nonlinear
 
 
+_TASKED = (
+    "an environment with a model behind pcctrl.envs.Sensors "
+    "(pcctrl.envs.make makes one of any Gymnasium MuJoCo id or MJCF file)"
+)
+
+
 def task_of(env: gym.Env[Any, Any]) -> Task:
     """Return the task of an environment.
 
@@ -105,14 +112,12 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
     try:
         build = env.get_wrapper_attr("task")
     except AttributeError:
-        raise ModelError(
-            name="env", expected="an environment with a model, behind pcctrl.envs.Sensors", received=env
-        ) from None
+        raise ModelError(name="env", expected=_TASKED, received=env) from None
     try:
         task = build()
     except TypeError:
         # The plant itself has a task only once its sensors are known.
-        raise ModelError(name="env", expected="an environment behind pcctrl.envs.Sensors", received=env) from None
+        raise ModelError(name="env", expected=_TASKED, received=env) from None
     if not isinstance(task, Task):
         raise ModelError(
             name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__

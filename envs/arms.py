@@ -16,7 +16,7 @@ from pcctrl.controllers import Preview
 from pcctrl.envs.actions import as_action
 from pcctrl.envs.friction import LAWS, rubbing
 from pcctrl.envs.own_file import OwnFile
-from pcctrl.envs.regulation import render_metadata
+from pcctrl.envs.regulation import check_rendering, render_metadata
 from pcctrl.envs.trajectories import Limits, Moves, Sinusoids, rest
 from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch, MujocoModel, Task
@@ -95,6 +95,7 @@ class ArmEnv(OwnFile, MujocoEnv):
         push: float | None = None,
         render_mode: str | None = None,
     ) -> None:
+        check_rendering(render_mode)
         nv = len(self.home)
         self.trajectory = choose("trajectory", trajectory, get_args(Trajectory))
         self._law = choose("friction", friction, LAWS)

@@ -22,7 +22,7 @@ from pcctrl.models.checks import as_noises
 from pcctrl.models.mujoco.names import choose_forces
 from pcctrl.noise import Noise, NoiseStream
 
-__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "render_metadata"]
+__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "check_rendering", "render_metadata"]
 
 # Sensors and cost are bounded only so that the space is; a plant that gets here has failed long before.
 _READING_LIMIT = 1e3
@@ -34,6 +34,17 @@ def render_metadata(fps: int) -> dict[str, Any]:
     offscreen = display or os.environ.get("MUJOCO_GL", "").lower() in ("egl", "osmesa")
     modes = [*(["rgb_array", "depth_array"] if offscreen else []), *(["human"] if display else [])]
     return {"render_modes": modes, "render_fps": fps}
+
+
+def check_rendering(render_mode: str | None) -> None:
+    """Raise an error if this machine has no such render mode: to go on would end the process.
+
+    Raises:
+        ParameterError: no display, and no MUJOCO_GL for one.
+    """
+    if render_mode is not None and render_mode not in render_metadata(1)["render_modes"]:
+        expected = "a display, or off the screen MUJOCO_GL=egl (or osmesa) in the environment before Python starts"
+        raise ParameterError(name="render_mode", expected=expected, received=render_mode)
 
 
 class RegulationEnv(OwnFile, MujocoEnv):
@@ -63,6 +74,7 @@ class RegulationEnv(OwnFile, MujocoEnv):
     bounds: ClassVar[tuple[float, ...]]
 
     def __init__(self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None) -> None:
+        check_rendering(render_mode)
         super().__init__(
             self.path(),
             self.frame_skip_,

@@ -4,6 +4,7 @@ from pcctrl.controllers.adapted import AdaptedTorque
 from pcctrl.controllers.adaptive import Gains, ModelReferenceAdaptive, Parameters, SlotineLi
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
 from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
+from pcctrl.controllers.excitation import Excitation
 from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, InverseDynamics
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
@@ -28,6 +29,7 @@ __all__ = [
     "ControlInfo",
     "Controller",
     "Disturbance",
+    "Excitation",
     "ExpectedFreeEnergy",
     "GainScheduledLQR",
     "Gains",

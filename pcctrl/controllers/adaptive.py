@@ -135,8 +135,9 @@ class ModelReferenceAdaptive:
               \quad \epsilon = p_2 e + p_3\dot e
 
     Each of the gains is :math:`\bar k + \beta\epsilon\phi + \int(\alpha\epsilon\phi - \sigma(k - \bar k))`, where φ is
-    its signal over 1 and the squares of all five; and so is f, with φ = 1 and no leak. It is the structure of PUBLISHED
-    §2 with the goal for a reference model, sums that are × dt, memories of their own, feedforward of the goal's motion,
+    its signal over 1 and the squares of all five; and so is f, with φ = 1 and no leak. It is the structure of
+    Pezzato, Ferrari & Hernández Corbato 2020
+    with the goal for a reference model, sums that are × dt, memories of their own, feedforward of the goal's motion,
     and a leak. The error is to behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an
     acceleration: 2ω² times what solves its Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2
     and Q = I, which at another ω would weigh rates as if they had no unit.)

@@ -215,3 +215,12 @@ def test_bad_actions_are_named() -> None:
         env.step(np.zeros(2))
     with pytest.raises(ParameterError, match="action"):
         env.step(np.array([np.nan]))
+
+
+def test_rendering_without_a_display_says_what_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ParameterError, match="MUJOCO_GL=egl"):
+        CartPoleEnv(render_mode="rgb_array")
+    assert CartPoleEnv().render_mode is None
