@@ -25,12 +25,12 @@ def test_each_row_follows_its_reference(row: str) -> None:
 
 
 def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(arm7.ROWS, "PID", ("pid", ((0.1,), (8.0, 15.0), (0.2,))))
-    coarse = arm7.tune("PID", (0.01, 1.0), 0.7, fine=False)
-    strict, loose = coarse[0.01], coarse[1.0]
+    monkeypatch.setitem(arm7.ROWS, "PID", ("pid", ((0.1,), (8.0, 21.0), (0.2,))))
+    coarse = arm7.tune("PID", (0.03, 1.0), 0.7, fine=False)
+    strict, loose = coarse[0.03], coarse[1.0]
     assert strict.points == 2
     # What may chatter more is faster, and no worse.
-    assert (strict.values[1], loose.values[1]) == (8.0, 15.0)
+    assert (strict.values[1], loose.values[1]) == (8.0, 21.0)
     assert loose.cost < strict.cost
 
 
