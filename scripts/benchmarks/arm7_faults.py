@@ -32,15 +32,15 @@ class Fault(NamedTuple):
 
     Args:
         score: with parts during the fault and after it.
-        blamed: part of the samples of the fault in which the faulty sensor was disbelieved.
-        wrongly: part of all samples in which a healthy one was.
-        disputed: part of the samples of the fault in which two contradicted each other without a culprit.
+        blamed: part of the samples of the fault in which the faulty sensor was disbelieved (B,).
+        wrongly: part of all samples in which a healthy one was (B,).
+        disputed: part of the samples of the fault in which two contradicted each other without a culprit (B,).
     """
 
     score: Score
-    blamed: float
-    wrongly: float
-    disputed: float
+    blamed: Array
+    wrongly: Array
+    disputed: Array
 
 
 def faulty(fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS, seconds: float = SECONDS) -> Fault:
@@ -65,7 +65,7 @@ def faulty(fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS
     begin, end = round(1e3 * BEGIN), round(1e3 * END)
     bad = {"motor side freezes": 7 + JOINT}.get(fault, JOINT)
     last = np.zeros(len(seeds))
-    counts = np.zeros(3)
+    counts = np.zeros((3, len(seeds)))
 
     def spoil(k: int, y: Array) -> Array:
         y = y.copy()
@@ -84,12 +84,13 @@ def faulty(fault: str, learns: bool, values: Array, seeds: Sequence[int] = SEEDS
         trust = None if law.info is None else law.info.trust
         if trust is None:
             return
-        found = trust.faulty.mean(axis=0)
-        there = fault in FAULTS[1:4] and begin <= k < end
-        counts[1] += found.sum() - found[bad] * (fault in FAULTS[1:4])
-        if there:
-            counts[0] += found[bad]
-            counts[2] += trust.disputed[:, bad].mean()
+        found = trust.faulty.copy()
+        if fault in FAULTS[1:4]:
+            if begin <= k < end:
+                counts[0] += found[:, bad]
+                counts[2] += trust.disputed[:, bad]
+            found[:, bad] = False
+        counts[1] += found.any(axis=1)
 
     parts = [(BEGIN, END), (min(HEALED, 0.9 * seconds), seconds)]
     score = simulate(law, envs, seeds, seconds, spoil=spoil, parts=parts, watch=watch)

@@ -8,6 +8,7 @@ import pytest
 from pcctrl.arrays import Array
 from pcctrl.errors import ParameterError, UnknownNameError
 from pcctrl.filters import Belief, Info, NonlinearPCFilter, Status
+from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.models import LinearModel
 from pcctrl.noise import White
 
@@ -94,6 +95,64 @@ def test_a_runaway_drift_is_told_from_the_motion() -> None:
     assert infos[900].trust is not None
     assert infos[900].trust.faulty.tolist() == [True, False]
     assert error(beliefs, true, slice(600, 1000)) < 3.0 * STD
+
+
+def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
+    """Oracle: two filters of one sensor each, and the sum of their log Bayes factors by hand."""
+    _, y, u = drive(2)
+    y = y[:600]
+    y[500:, 0] += 0.3 * DT * np.arange(100)
+    infos = follow(y, u)[1]
+    zs = []
+    for i in range(2):
+        own = [i == 0, i == 1]
+        alone = follow(np.where(own, y, np.nan), u, redundant=False)[1]
+        zs.append([info.innovation[i] ** 2 / info.correction.variances[i] for info in alone])
+    rate, total, usual, odds, shown = DT / TRUST_TIME, 0.0, np.ones(2), 0.0, []
+    for k, z in enumerate(np.array(zs).T):
+        trust = infos[k].trust
+        assert trust is not None
+        apart = trust.contrast[0] > 12.0
+        if not apart:
+            usual += 0.1 * rate * (np.minimum(z, 9.0) - usual)
+        g = np.maximum(0.0, 0.5 * (np.minimum(z / np.maximum(usual, 1.0), 25.0) - 5.0))
+        total = total * (1.0 if apart and abs(odds) > 3.0 else 1.0 - rate) + g[0] - g[1]
+        total = float(np.clip(total, -60.0, 60.0))
+        shown.append((total, float(trust.surprise[0])))
+        odds = float(trust.odds[0])
+        np.testing.assert_allclose(trust.odds[1], -odds)
+    np.testing.assert_allclose(*np.array(shown).T, rtol=1e-6, atol=1e-9)
+    assert shown[-1][0] > 30.0
+
+
+def test_a_frozen_encoder_is_not_exonerated_by_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fellow alone is surprised when the plant is hit."""
+    rng = np.random.default_rng(3)
+    still = STD * rng.standard_normal((800, 2))
+    F, x = joint(2).joint(0).F, np.zeros(2)
+    for k in range(500, 800):
+        x = F @ x + [0.0, 0.008 if k < 520 else 0.0]
+        still[k] += x[0]
+    still[300:, 0] = still[300, 0]
+    trust = follow(still, np.zeros((800, 1)))[1][600].trust
+    assert trust is not None
+    assert trust.faulty.tolist() == [True, False]
+    # Negative control: readings that repeat are no evidence.
+    monkeypatch.setattr("pcctrl.filters.trust._REPEATED", 0.0)
+    trust = follow(still, np.zeros((800, 1)))[1][600].trust
+    assert trust is not None
+    assert trust.faulty.tolist() == [False, True]
+
+
+def test_the_undecided_share_the_doubt() -> None:
+    """Of a pair at even odds, each has the precision that is expected of it."""
+    _, y, u = drive(2)
+    y[300:, 0] += 0.002 * DT * np.arange(STEPS - 300)
+    trust = follow(y, u)[1][-1].trust
+    assert trust is not None
+    p = 1.0 / (1.0 + np.exp(-trust.odds))
+    np.testing.assert_allclose(np.exp(-trust.level), 1.0 - p + p / trust.contrast)
+    np.testing.assert_allclose(trust.odds, [trust.odds[0], -trust.odds[0]])
 
 
 def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> None:
