@@ -20,8 +20,9 @@ or wrong.) Its innovations' squares :math:`z = \epsilon^2 / S` are the evidence,
 against a fault that multiplies the variance by a large M, in units of what z is while the two agree, since a wrong
 model surprises all. Silence is no evidence of health, hence the 0: a frozen sensor is silent. That is a fault with a
 likelihood of its own, :math:`f_i`: so much for every sample that repeats the last one exactly, after its fellow has
-moved on beyond doubt; one other reading, and it is nothing. Λ fades over τ until it has decided, and is then kept while
-the two contradict each other: a sensor that has run away surprises at first and never again.
+moved on beyond doubt, and while Λ has not decided against that fellow; one other reading, and it is nothing. Λ fades
+over τ until it has decided, and is then kept while the two contradict each other: a sensor that has run away surprises
+at first and never again.
 
 Where neither has surprised, as for an error that creeps in as slowly as the plant might be pushed, both are *disputed*,
 and stay. Of a single sensor nothing can be said: its fault and a push that explains it are the same to a filter.
@@ -53,8 +54,8 @@ _CONTRADICTION = 12.0
 _OCCAM, _OUTLIER = 5.0, 25.0
 # What is usual is averaged over so many times the time, of samples that count for so much at most.
 _LONGER, _USUAL = 10.0, 9.0
-# Log evidence of a repeated reading, and of all of them; and the most that is remembered of surprises. A sensor of a
-# plant at rest repeats itself too, and its fellow that runs away then must outdo that.
+# Log evidence of a repeated reading, and of all of them; and the most that is remembered of surprises: more, since a
+# sensor of a plant at rest repeats itself too, while its fellow runs away.
 _REPEATED, _FROZEN, _SURE = 0.5, 30.0, 60.0
 # Log odds from which on a sensor is called faulty: 20 to 1.
 _DECIDED = 3.0
@@ -205,11 +206,12 @@ class Redundancy:
         decided = apart & (np.abs(memory.odds[..., pairs]) > _DECIDED)
         kept = memory.surprise[..., pairs] * np.where(decided, 1.0, 1.0 - self.rate)
         surprise = np.clip(kept + g - g[..., ::-1], -_SURE, _SURE)
-        # Of readings that are the last ones again, while the fellow's are not any more what they were then.
+        # Of readings that are the last ones again, while the fellow's are not any more what they were then, and its own
+        # belief doesn't give that the lie: it may have run away from a plant at rest.
         same = reading == memory.last[..., pairs]
         since = np.where(same, memory.since[..., pairs], reading[..., ::-1])
         both = self.variance[pairs].sum(axis=-1, keepdims=True)
-        moved = (reading[..., ::-1] - since) ** 2 > _CONTRADICTION * both
+        moved = ((reading[..., ::-1] - since) ** 2 > _CONTRADICTION * both) & (surprise[..., ::-1] < _DECIDED)
         frozen = np.where(same, np.minimum(memory.frozen[..., pairs] + _REPEATED * moved, _FROZEN), 0.0)
         odds = surprise + frozen - frozen[..., ::-1]
         new = {"usual": usual, "surprise": surprise, "frozen": frozen, "last": reading, "since": since, "odds": odds}

@@ -100,8 +100,8 @@ def test_a_runaway_drift_is_told_from_the_motion() -> None:
 def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
     """Oracle: two filters of one sensor each, and the sum of their log Bayes factors by hand."""
     _, y, u = drive(2)
-    y = y[:600]
-    y[500:, 0] += 0.3 * DT * np.arange(100)
+    y = y[:360]
+    y[300:, 0] += 0.3 * DT * np.arange(60)
     infos = follow(y, u)[1]
     zs = []
     for i in range(2):
@@ -120,39 +120,29 @@ def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
         total = float(np.clip(total, -60.0, 60.0))
         shown.append((total, float(trust.surprise[0])))
         odds = float(trust.odds[0])
-        np.testing.assert_allclose(trust.odds[1], -odds)
-    np.testing.assert_allclose(*np.array(shown).T, rtol=1e-6, atol=1e-9)
+        assert float(trust.odds[1]) == -odds
+    by_hand, found = np.array(shown).T
+    np.testing.assert_allclose(found, by_hand, rtol=1e-6, atol=1e-9)
     assert shown[-1][0] > 30.0
 
 
 def test_a_frozen_encoder_is_not_exonerated_by_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its fellow alone is surprised when the plant is hit."""
     rng = np.random.default_rng(3)
-    still = STD * rng.standard_normal((800, 2))
+    still = STD * rng.standard_normal((400, 2))
     F, x = joint(2).joint(0).F, np.zeros(2)
-    for k in range(500, 800):
-        x = F @ x + [0.0, 0.008 if k < 520 else 0.0]
+    for k in range(300, 400):
+        x = F @ x + [0.0, 0.008 if k < 320 else 0.0]
         still[k] += x[0]
-    still[300:, 0] = still[300, 0]
-    trust = follow(still, np.zeros((800, 1)))[1][600].trust
+    still[200:, 0] = still[200, 0]
+    trust = follow(still, np.zeros((400, 1)))[1][-1].trust
     assert trust is not None
     assert trust.faulty.tolist() == [True, False]
     # Negative control: readings that repeat are no evidence.
     monkeypatch.setattr("pcctrl.filters.trust._REPEATED", 0.0)
-    trust = follow(still, np.zeros((800, 1)))[1][600].trust
+    trust = follow(still, np.zeros((400, 1)))[1][-1].trust
     assert trust is not None
     assert trust.faulty.tolist() == [False, True]
-
-
-def test_the_undecided_share_the_doubt() -> None:
-    """Of a pair at even odds, each has the precision that is expected of it."""
-    _, y, u = drive(2)
-    y[300:, 0] += 0.002 * DT * np.arange(STEPS - 300)
-    trust = follow(y, u)[1][-1].trust
-    assert trust is not None
-    p = 1.0 / (1.0 + np.exp(-trust.odds))
-    np.testing.assert_allclose(np.exp(-trust.level), 1.0 - p + p / trust.contrast)
-    np.testing.assert_allclose(trust.odds, [trust.odds[0], -trust.odds[0]])
 
 
 def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> None:
@@ -164,6 +154,9 @@ def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> 
         assert bool(trust.faulty[0]) is faulty
         assert not trust.faulty[1:].any()
         assert bool(trust.disputed[0]) is not faulty
+        # The precision that is expected by the odds: these share the doubt, or nothing is left.
+        p = 1.0 / (1.0 + np.exp(-trust.odds))
+        np.testing.assert_allclose(np.exp(-trust.level[0]), 1.0 - p[0] + p[0] / trust.contrast[0])
 
 
 def test_a_push_is_no_fault() -> None:
