@@ -27,7 +27,7 @@ from pcctrl.controllers import (
 )
 from pcctrl.errors import ModelError
 from pcctrl.filters import JointFilter, KalmanFilter, PCFilter
-from pcctrl.models import LinearModel, MujocoMechanics, MujocoModel, Task, free_joints
+from pcctrl.models import Delayed, LinearModel, MujocoMechanics, MujocoModel, Task, free_joints
 
 __all__ = [
     "aif",
@@ -59,10 +59,10 @@ class _Arm:
     @cached_property
     def model(self) -> MujocoModel:
         model = self.task.model
+        # What comes late is the filter's to remember.
+        model = model.model if isinstance(model, Delayed) else model
         if not isinstance(model, MujocoModel):
-            raise ModelError(
-                name="task", expected="a MuJoCo model of a mechanism without delays", received=type(model).__name__
-            )
+            raise ModelError(name="task", expected="a MuJoCo model of a mechanism", received=type(model).__name__)
         return model
 
     @cached_property
@@ -82,7 +82,7 @@ class _Arm:
         return self.task.low, self.task.high
 
     def joints(self, rate: float | None) -> LinearModel:
-        return free_joints(self.model, self.mechanics, rate)
+        return free_joints(self.task.model, self.mechanics, rate)
 
     def watched(self, rate: float | None) -> JointFilter:
         """Return a Kalman filter of the joints, which suspects a disturbance that walks at a rate, or none."""

@@ -13,7 +13,7 @@ import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
-from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
+from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv, Trajectory
 from pcctrl.envs.faults import ActuatorLoss, Payload
 from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
@@ -132,7 +132,7 @@ def make_arm(
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
     *,
-    trajectory: Literal["reach", "track", "hold"] = "track",
+    trajectory: Trajectory = "track",
     friction: Literal["published", "coulomb", "none"] = "published",
     encoders: Sequence[str] = ("link", "motor"),
     mismatch: Mismatch | None = None,

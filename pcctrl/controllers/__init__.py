@@ -7,6 +7,7 @@ from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
 from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, InverseDynamics
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
+from pcctrl.controllers.low_pass import LowPass, LowPassState
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
@@ -33,6 +34,8 @@ __all__ = [
     "Goal",
     "Integral",
     "InverseDynamics",
+    "LowPass",
+    "LowPassState",
     "ModelReferenceAdaptive",
     "PIDState",
     "Parameters",

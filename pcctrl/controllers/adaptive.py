@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import errors, settle
+from pcctrl.controllers.tracking import errors, reference, settle
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
@@ -109,6 +109,12 @@ class SlotineLi:
         value = limited(value, np.asarray(self.low), np.asarray(self.high))
         free = (u == unlimited).all(axis=-1, keepdims=True)
         return Parameters(np.where(free, value, state.value)), u, ControlInfo(unlimited, learned)
+
+    def feedforward(self, state: Parameters, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
+        """Return the torques (..., nv) that the goal itself takes, with the parameters as they have been learned."""
+        now = reference(goal, np.asarray(self.rest), self.dt)
+        Y = self.mechanics.regressor(now.state, now.acceleration)
+        return self.mechanics.inverse(now.state, now.acceleration) + (Y @ state.value[..., None])[..., 0]
 
 
 class Gains(NamedTuple):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,13 +29,15 @@ class Policies(NamedTuple):
     Args:
         inputs: (..., H, p) the plan that the next decision starts from.
         drawn: (..., 2) the seed, and how many decisions were made: together the key of the next one's random numbers.
-        goal: (..., n) of the terminal precision, NaN before the first decision.
-        terminal: (..., n, n) the terminal precision.
+        goal: (..., g) at the end, NaN before the first decision.
+        end: (..., n) the state that holds it.
+        terminal: (..., n, n) the terminal precision about that state.
     """
 
     inputs: Array
     drawn: NDArray[np.int64]
     goal: Array
+    end: Array
     terminal: Array
 
 
@@ -73,7 +75,7 @@ class SamplingHorizon:
 
     Args:
         model: of the plant.
-        goal_precision: Π, (n, n), its diagonal (n,), or one number; of moves in tangent space from the goal.
+        goal_precision: Π, as of `RecedingHorizon`.
         action_precision: ρ, (p, p), its diagonal (p,), or one number; positive, about the input at the start.
         exploration: the p noises ε, in units of the inputs; smooth ones reach far, as `Smooth` over some samples.
         horizon: H in samples.
@@ -86,6 +88,7 @@ class SamplingHorizon:
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, as of `RecedingHorizon`.
         order: as of `RecedingHorizon`.
+        goals: whether goals are over ``"states"`` or ``"sensors"``, as of `RecedingHorizon`.
         seed: of the random numbers, if `init` is given no other.
 
     Raises:
@@ -106,6 +109,7 @@ class SamplingHorizon:
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
     order: int | None = None
+    goals: Literal["states", "sensors"] = "states"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -130,6 +134,7 @@ class SamplingHorizon:
             limits=self.limits,
             terminal_precision=self.terminal_precision,
             order=self.order,
+            goals=self.goals,
         )
 
     @cached_property
@@ -160,7 +165,8 @@ class SamplingHorizon:
         return Policies(
             np.broadcast_to(u, (*batch, self.horizon, len(u))),
             np.stack([seeds, np.zeros_like(seeds)], axis=-1),
-            np.full((*batch, n), np.nan),
+            np.full((*batch, len(self._functional._aim.home)), np.nan),
+            np.broadcast_to(x, (*batch, n)),
             np.zeros((*batch, n, n)),
         )
 
@@ -172,7 +178,8 @@ class SamplingHorizon:
         Args:
             state: from `init` or the last call. The same state gives the same random numbers.
             belief: of a filter on the same model.
-            goal: state to hold (..., n), or a `Preview` of how it moves; the start by default.
+            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those, or a `Preview` of how it moves;
+                the start by default.
 
         Raises:
             ShapeError: the belief does not have the states that are read, or the goal's size is off.
@@ -205,9 +212,11 @@ class SamplingHorizon:
     ) -> tuple[Policies, tuple[Array, Array]]:
         """Return the memory (k, …) with the new plan, not yet moved on, and the sample's costs and effective size."""
         functional, low, high = self._functional, *self._functional._limits
-        terminal = memory.terminal.copy()
+        end, terminal = memory.end.copy(), memory.terminal.copy()
         for row in np.flatnonzero((memory.goal != goals[:, -1]).any(axis=-1)):
-            terminal[row] = functional._terminal(goals[row, -1])[0]
+            near = end[row] if np.isfinite(memory.goal[row]).all() else x[row]
+            end[row] = functional._end(goals[row, -1], near)
+            terminal[row] = functional._terminal(end[row])[0]
         inputs = limited(memory.inputs, low, high)
         keys = [np.random.default_rng(key) for key in memory.drawn]
         for i in range(iterations):
@@ -217,7 +226,7 @@ class SamplingHorizon:
             width = self.narrowing ** (i % self.iterations)
             moves = width * np.swapaxes((self._roots @ z[..., None])[..., 0], -1, -2)
             plans = limited(inputs[:, None] + moves, low, high)
-            G = self._expected(x, e, goals, plans, terminal)
+            G = self._expected(x, e, goals, plans, end, terminal)
             best = G.min(axis=1, keepdims=True)
             gap = np.partition(G, self.elites - 1, axis=1)[:, self.elites - 1, None] - best
             # Where fewer than E plans lead anywhere, or all are as good, only the best count.
@@ -231,9 +240,9 @@ class SamplingHorizon:
         # Where none led anywhere, the next decision starts afresh.
         goal = np.where(found[:, None], goals[:, -1], np.nan)
         effective = np.where(found, 1.0 / np.where(found, (q**2).sum(axis=1), 1.0), 0.0)
-        return Policies(inputs, drawn, goal, terminal), (np.stack([G[:, 0], best[:, 0]], axis=-1), effective)
+        return Policies(inputs, drawn, goal, end, terminal), (np.stack([G[:, 0], best[:, 0]], axis=-1), effective)
 
-    def _expected(self, x: Array, e: Array, goals: Array, plans: Array, terminal: Array) -> Array:
+    def _expected(self, x: Array, e: Array, goals: Array, plans: Array, end: Array, terminal: Array) -> Array:
         """Return G (k, K) of plans (k, K, H, p) from x (k, n), with what e (k, ·) foretells."""
         model, functional = self.model, self._functional
         ahead = functional._foreseen(e)
@@ -245,5 +254,6 @@ class SamplingHorizon:
             now = model.transition(now, u if d is None else u + d[:, None], None if w is None else w[:, None, k])
             states[:, :, k + 1] = now = now if push is None else model.integrate(now, push[:, None, k])
         weight, rho, _ = functional._weights
-        away = model.difference(states, np.broadcast_to(goals[:, None], states.shape))
-        return plan_cost(away, plans - model.start[1], weight, rho, terminal[:, None])
+        away = functional._aim.miss(states[:, :, :-1], goals[:, None, :-1])
+        last = model.difference(now, np.broadcast_to(end[:, None], now.shape))
+        return plan_cost(away, last, plans - model.start[1], weight, rho, terminal[:, None])

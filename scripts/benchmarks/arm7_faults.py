@@ -22,6 +22,7 @@ FEW = 12
 SECONDS, BEGIN, END, HEALED = 3.0, 1.2, 2.0, 2.3
 # The joint whose encoder fails: it carries the weight of the lower arm.
 JOINT = 3
+VALUES = (1.0, 19.0)
 # rad/s at which an encoder runs away, and creeps; N at the tip.
 RUNAWAY, CREEPING, PUSH = 0.3, 0.003, 20.0
 FAULTS = ("clean", "motor side freezes", "link side runs away", "link side creeps", "held still", "pushed")
@@ -46,14 +47,18 @@ class Fault(NamedTuple):
 
 
 def faulty(
-    fault: str, learns: bool, values: Array, seeds: Sequence[int] | None = None, seconds: float = SECONDS
+    fault: str,
+    learns: bool,
+    values: tuple[float, float] = VALUES,
+    seeds: Sequence[int] | None = None,
+    seconds: float = SECONDS,
 ) -> Fault:
     """Return what a fault did to the adapted row.
 
     Args:
         fault: of `FAULTS`.
         learns: whether precisions are learned.
-        values: the row's tuned ones.
+        values: the random walk's rate, and ω of the law, which has no low-pass filter here.
         seeds: one for each arm; `SEEDS`, or the first `FEW`, by default.
         seconds: of a run.
     """
@@ -61,12 +66,12 @@ def faulty(
     still = fault in ("held still", "pushed")
     more: dict[str, Any] = {"push": PUSH if fault == "pushed" else 0.0, "payload": None} if still else {}
     envs = arms(len(seeds), False, 0.5, ("link", "motor"), trajectory="hold" if still else None, **more)
-    model = told(envs[0], float(values[0]))
+    model = told(envs[0], values[0])
     groups = [[f"link{i}", f"motor{i}"] for i in range(1, 8)] if learns else []
     believed = adaptive(model, "lf")
     filter_ = outside(believed, redundant=groups, trust_time=0.02)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
-    controller = AdaptedTorque(invertible(believed), filter_.joint, float(values[1]), (low, high))
+    controller = AdaptedTorque(invertible(believed), filter_.joint, values[1], (low, high))
     begin, end = round(1e3 * BEGIN), round(1e3 * END)
     bad = {"motor side freezes": 7 + JOINT}.get(fault, JOINT)
     last = np.zeros(len(seeds))

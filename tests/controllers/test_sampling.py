@@ -11,6 +11,7 @@ from plants import smooth_msd
 from pcctrl.agents import Agent, make
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, RecedingHorizon, SamplingHorizon
+from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.iterated import Course, Problem, walk
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, PCFilter
@@ -82,7 +83,8 @@ def test_its_functional_is_that_of_the_receding_horizon() -> None:
     foreseen, S = planner._foreseen(BELIEF.mean[2:6]), planner._terminal(goal)[0]
     goals, low, high = np.broadcast_to(goal, (16, 2)), *planner._box
     weight, rho, _ = planner._weights
-    problem = Problem(model, True, BELIEF.state, goals, weight, rho, S, np.zeros(1), low, high, **foreseen)
+    around = goals[-1], weight, rho, S
+    problem = Problem(Aim(model), BELIEF.state, goals[:-1], *around, np.zeros(1), low, high, **foreseen)
     rest = Course(np.zeros((16, 2)), np.zeros((15, 1)), np.zeros((15, 1, 2)), np.inf)
     assert info.cost[0] == pytest.approx(walk(problem, rest, rest.inputs).cost, rel=1e-12)
     assert info.cost[1] < info.cost[0]
