@@ -21,8 +21,9 @@ against a fault that multiplies the variance by a large M, in units of what z is
 model surprises all. Silence is no evidence of health, hence the 0: a frozen sensor is silent. That is a fault with a
 likelihood of its own, :math:`f_i`: so much for every sample that repeats the last one exactly, after its fellow has
 moved on beyond doubt, and while Λ has not decided against that fellow; one other reading, and it is nothing. Λ fades
-over τ until it has decided, and is then kept while the two contradict each other: a sensor that has run away surprises
-at first and never again.
+over τ while the two agree. While they contradict each other it fades over 5 τ, and once it has decided it settles at
+20 instead: a sensor that has run away surprises at first and never again, while a healthy one goes on to surprise by
+what the model has wrong.
 
 Where neither has surprised, as for an error that creeps in as slowly as the plant might be pushed, both are *disputed*,
 and stay. Of a single sensor nothing can be said: its fault and a push that explains it are the same to a filter.
@@ -57,8 +58,9 @@ _LONGER, _USUAL = 10.0, 9.0
 # Log evidence of a repeated reading, and of all of them; and the most that is remembered of surprises: more, since a
 # sensor of a plant at rest repeats itself too, while its fellow runs away.
 _REPEATED, _FROZEN, _SURE = 0.5, 30.0, 60.0
-# Log odds from which on a sensor is called faulty: 20 to 1.
-_DECIDED = 3.0
+# Log odds from which on a sensor is called faulty, 150 to 1; those to which a verdict settles; and how much slower that
+# is, and forgetting, while they contradict each other, than forgetting while they agree.
+_DECIDED, _SETTLED, _SLOWER = 5.0, 20.0, 5.0
 # Part of the random walk's rate that the beliefs of one sensor are left: what they may put down to it is no surprise.
 _CALM = 0.1
 # A contradiction counts for no more, so that a sensor that has healed is believed after 7 times the time constant.
@@ -203,9 +205,10 @@ class Redundancy:
         usual = memory.usual[..., pairs]
         usual = usual + self.rate / _LONGER * np.where(fit & ~apart, np.minimum(z, _USUAL) - usual, 0.0)
         g = 0.5 * np.maximum(np.minimum(z / np.maximum(usual, 1.0), _OUTLIER) - _OCCAM, 0.0)
-        decided = apart & (np.abs(memory.odds[..., pairs]) > _DECIDED)
-        kept = memory.surprise[..., pairs] * np.where(decided, 1.0, 1.0 - self.rate)
-        surprise = np.clip(kept + g - g[..., ::-1], -_SURE, _SURE)
+        surprise = memory.surprise[..., pairs]
+        end = np.sign(surprise) * np.where(np.abs(surprise) > _DECIDED, np.maximum(_SETTLED, np.abs(surprise)), 0.0)
+        fade = self.rate * np.where(apart, (end - surprise) / _SLOWER, -surprise)
+        surprise = np.clip(surprise + fade + g - g[..., ::-1], -_SURE, _SURE)
         # Of readings that are the last ones again, while the fellow's are not any more what they were then, and its own
         # belief doesn't give that the lie: it may have run away from a plant at rest.
         same = reading == memory.last[..., pairs]

@@ -108,7 +108,7 @@ def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
         own = [i == 0, i == 1]
         alone = follow(np.where(own, y, np.nan), u, redundant=False)[1]
         zs.append([info.innovation[i] ** 2 / info.correction.variances[i] for info in alone])
-    rate, total, usual, odds, shown = DT / TRUST_TIME, 0.0, np.ones(2), 0.0, []
+    rate, total, usual, shown = DT / TRUST_TIME, 0.0, np.ones(2), []
     for k, z in enumerate(np.array(zs).T):
         trust = infos[k].trust
         assert trust is not None
@@ -116,11 +116,16 @@ def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
         if not apart:
             usual += 0.1 * rate * (np.minimum(z, 9.0) - usual)
         g = np.maximum(0.0, 0.5 * (np.minimum(z / np.maximum(usual, 1.0), 25.0) - 5.0))
-        total = total * (1.0 if apart and abs(odds) > 3.0 else 1.0 - rate) + g[0] - g[1]
+        if not apart:
+            total *= 1.0 - rate
+        elif abs(total) < 5.0:
+            total *= 1.0 - 0.2 * rate
+        elif abs(total) < 20.0:
+            total += 0.2 * rate * (np.copysign(20.0, total) - total)
+        total += g[0] - g[1]
         total = float(np.clip(total, -60.0, 60.0))
         shown.append((total, float(trust.surprise[0])))
-        odds = float(trust.odds[0])
-        assert float(trust.odds[1]) == -odds
+        assert float(trust.odds[1]) == -float(trust.odds[0])
     by_hand, found = np.array(shown).T
     np.testing.assert_allclose(found, by_hand, rtol=1e-6, atol=1e-9)
     assert shown[-1][0] > 30.0
