@@ -13,21 +13,19 @@ or 1. Of two, each contradicts the other, and only the dynamics can tell which i
 of its own, which never sees its fellow. (The common belief cannot tell: it goes with the more precise of the two, right
 or wrong.) Its innovations' squares :math:`z = \epsilon^2 / S` are the evidence, accumulated as a log Bayes factor,
 
-.. math:: \ln\frac{p_1}{p_2} = \Lambda + f_1 - f_2,\qquad
-          \Lambda \leftarrow \Lambda + g_1 - g_2,\quad
-          g_i = \max\left(0, \tfrac12 (z_i / \bar z_i - \ln M)\right),
+.. math:: \ln\frac{p_1}{p_2} = W_1 - W_2 + f_1 - f_2,\qquad
+          W_i \leftarrow \max\left(0,\ W_i + \tfrac12 (1 - \tfrac1M) \frac{z_i}{\bar z_i} - \tfrac12\ln M\right),
 
-against a fault that multiplies the variance by a large M, in units of what z is while the two agree, since a wrong
-model surprises all. Silence is no evidence of health, hence the 0: a frozen sensor is silent. That is a fault with a
-likelihood of its own, :math:`f_i`: so much for every sample that repeats the last one exactly, after its fellow has
-moved on beyond doubt, and while Λ has not decided against that fellow; one other reading, and it is nothing. Λ fades
-over τ while the two agree. While they contradict each other it fades over 5 τ, and once it has decided it settles at
-20 instead: a sensor that has run away surprises at first and never again, while a healthy one goes on to surprise by
-what the model has wrong.
+against a fault that multiplies the variance by M, in units of what z is while the two agree, since a wrong model
+surprises all. It is Page's test: silence is no evidence of health, hence the 0, for a frozen sensor is silent. That is
+a fault with a likelihood of its own, :math:`f_i`: so much for every sample that repeats the last one exactly, after its
+fellow has moved on beyond doubt, and while W has not decided against that fellow; one other reading, and it is nothing.
+The W of one that is blamed does not fall while they contradict each other: a sensor that has run away surprises at
+first and never again.
 
 Where neither has surprised, as for an error that creeps in as slowly as the plant might be pushed, both are *disputed*,
 and stay. Of a single sensor nothing can be said: its fault and a push that explains it are the same to a filter.
-Source: sequential test of Wald 1945; sum of log-likelihood ratios by a bank of filters, Willsky & Jones 1976.
+Source: Page 1954, from Wald's sequential test; on the innovations of a filter, Willsky & Jones 1976.
 """
 
 from __future__ import annotations
@@ -51,16 +49,15 @@ __all__ = ["TRUST_TIME", "Redundancy", "Trust"]
 TRUST_TIME = 0.02
 # The mean square of a contradiction, in variances, from which on it is one; coloured noise gets that far seldom.
 _CONTRADICTION = 12.0
-# ln M, and the most that a sample's z counts for, in units of the usual.
-_OCCAM, _OUTLIER = 5.0, 25.0
+# M, and the most that a sample's z counts for, in units of the usual.
+_FAULT, _OUTLIER = 8.0, 25.0
 # What is usual is averaged over so many times the time, of samples that count for so much at most.
 _LONGER, _USUAL = 10.0, 9.0
 # Log evidence of a repeated reading, and of all of them; and the most that is remembered of surprises: more, since a
 # sensor of a plant at rest repeats itself too, while its fellow runs away.
 _REPEATED, _FROZEN, _SURE = 0.5, 30.0, 60.0
-# Log odds from which on a sensor is called faulty, 150 to 1; those to which a verdict settles; and how much slower that
-# is, and forgetting, while they contradict each other, than forgetting while they agree.
-_DECIDED, _SETTLED, _SLOWER = 5.0, 20.0, 5.0
+# Log odds from which on a sensor is called faulty: 150 to 1.
+_DECIDED = 5.0
 # Part of the random walk's rate that the beliefs of one sensor are left: what they may put down to it is no surprise.
 _CALM = 0.1
 # A contradiction counts for no more, so that a sensor that has healed is believed after 7 times the time constant.
@@ -73,7 +70,7 @@ class Trust(NamedTuple):
     Args:
         contrast: mean square of what contradicts a sensor's fellows, in variances (..., m).
         usual: mean square of what surprises its own belief while they agree, in variances (..., m).
-        surprise: of a pair, Λ by what surprised their own beliefs, (..., m); of more, certainty either way.
+        surprise: W, log evidence of what surprised its own belief (..., m).
         frozen: log evidence f of repeated readings (..., m).
         last: readings (..., m).
         since: what the fellow read when a sensor's reading changed last (..., m).
@@ -204,19 +201,20 @@ class Redundancy:
         z, reading, apart = shock[..., pairs], y[..., pairs], memory.contrast[..., pairs] > _CONTRADICTION
         usual = memory.usual[..., pairs]
         usual = usual + self.rate / _LONGER * np.where(fit & ~apart, np.minimum(z, _USUAL) - usual, 0.0)
-        g = 0.5 * np.maximum(np.minimum(z / np.maximum(usual, 1.0), _OUTLIER) - _OCCAM, 0.0)
-        surprise = memory.surprise[..., pairs]
-        end = np.sign(surprise) * np.where(np.abs(surprise) > _DECIDED, np.maximum(_SETTLED, np.abs(surprise)), 0.0)
-        fade = self.rate * np.where(apart, (end - surprise) / _SLOWER, -surprise)
-        surprise = np.clip(surprise + fade + g - g[..., ::-1], -_SURE, _SURE)
+        z = np.minimum(z / np.maximum(usual, 1.0), _OUTLIER)
+        held = memory.surprise[..., pairs]
+        surprise = np.clip(held + 0.5 * ((1.0 - 1.0 / _FAULT) * z - np.log(_FAULT)), 0.0, _SURE)
+        blamed = apart & (memory.odds[..., pairs] > _DECIDED)
+        surprise = np.where(blamed, np.maximum(surprise, held), surprise)
+        ahead = surprise - surprise[..., ::-1]
         # Of readings that are the last ones again, while the fellow's are not any more what they were then, and its own
         # belief doesn't give that the lie: it may have run away from a plant at rest.
         same = reading == memory.last[..., pairs]
         since = np.where(same, memory.since[..., pairs], reading[..., ::-1])
         both = self.variance[pairs].sum(axis=-1, keepdims=True)
-        moved = ((reading[..., ::-1] - since) ** 2 > _CONTRADICTION * both) & (surprise[..., ::-1] < _DECIDED)
+        moved = ((reading[..., ::-1] - since) ** 2 > _CONTRADICTION * both) & (ahead > -_DECIDED)
         frozen = np.where(same, np.minimum(memory.frozen[..., pairs] + _REPEATED * moved, _FROZEN), 0.0)
-        odds = surprise + frozen - frozen[..., ::-1]
+        odds = ahead + frozen - frozen[..., ::-1]
         new = {"usual": usual, "surprise": surprise, "frozen": frozen, "last": reading, "since": since, "odds": odds}
         found = {}
         for name, value in new.items():

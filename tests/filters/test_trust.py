@@ -108,27 +108,24 @@ def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
         own = [i == 0, i == 1]
         alone = follow(np.where(own, y, np.nan), u, redundant=False)[1]
         zs.append([info.innovation[i] ** 2 / info.correction.variances[i] for info in alone])
-    rate, total, usual, shown = DT / TRUST_TIME, 0.0, np.ones(2), []
+    rate, total, usual, shown = DT / TRUST_TIME, np.zeros(2), np.ones(2), []
     for k, z in enumerate(np.array(zs).T):
         trust = infos[k].trust
         assert trust is not None
         apart = trust.contrast[0] > 12.0
         if not apart:
             usual += 0.1 * rate * (np.minimum(z, 9.0) - usual)
-        g = np.maximum(0.0, 0.5 * (np.minimum(z / np.maximum(usual, 1.0), 25.0) - 5.0))
-        if not apart:
-            total *= 1.0 - rate
-        elif abs(total) < 5.0:
-            total *= 1.0 - 0.2 * rate
-        elif abs(total) < 20.0:
-            total += 0.2 * rate * (np.copysign(20.0, total) - total)
-        total += g[0] - g[1]
-        total = float(np.clip(total, -60.0, 60.0))
-        shown.append((total, float(trust.surprise[0])))
+        # Of a fault that multiplies variances by 8, against none: the log ratio of two normal densities.
+        ratio = 0.5 * (7.0 / 8.0) * np.minimum(z / np.maximum(usual, 1.0), 25.0) - 0.5 * np.log(8.0)
+        blamed = apart and k > 0 and float(total[0] - total[1]) > 5.0
+        new = np.clip(total + ratio, 0.0, 60.0)
+        total = np.array([max(new[0], total[0]) if blamed else new[0], new[1]])
+        shown.append((*total, *trust.surprise, trust.odds[0], total[0] - total[1]))
         assert float(trust.odds[1]) == -float(trust.odds[0])
-    by_hand, found = np.array(shown).T
-    np.testing.assert_allclose(found, by_hand, rtol=1e-6, atol=1e-9)
-    assert shown[-1][0] > 30.0
+    values = np.array(shown)
+    np.testing.assert_allclose(values[:, 2:4], values[:, :2], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(values[:, 4], values[:, 5], rtol=1e-6, atol=1e-9)
+    assert values[-1, 4] > 30.0
 
 
 def test_a_frozen_encoder_is_not_exonerated_by_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
