@@ -48,19 +48,20 @@ def test_an_encoder_that_runs_away_is_found() -> None:
     found = faulty("link side runs away", True, seeds=(7,), seconds=1.3)
     assert not found.score.failed.any()
     # It begins at 1.2 s, and is found within 40 ms of the 100 that are run.
-    assert found.blamed * 800.0 > 50.0
-    assert found.wrongly == 0.0
+    assert found.blamed[0] * 800.0 > 50.0
+    assert found.wrongly[0] == 0.0
 
 
 def test_claims_about_faults() -> None:
+    one, none = np.ones(12), np.zeros(12)
     outcomes = {
-        (fault, learns): Fault(score(1.0, (1.0, 1.0) if learns or fault == "clean" else (9.0, 5.0)), 1.0, 0.0, 0.0)
+        (fault, learns): Fault(score(1.0, (1.0, 1.0) if learns or fault == "clean" else (9.0, 5.0)), one, none, none)
         for fault, learns in CASES
     }
-    outcomes["pushed", True] = Fault(score(1.0), 0.0, 0.0, 0.0)
+    outcomes["pushed", True] = Fault(score(1.0), none, none, none)
     assert all(c.met for c in fault_table(outcomes)[1])
-    outcomes["motor side freezes", True] = Fault(score(1.0, (1.5, 1.0)), 0.0, 0.0, 0.0)
-    outcomes["pushed", True] = Fault(score(1.0), 0.0, 0.2, 0.0)
+    outcomes["motor side freezes", True] = Fault(score(1.0, (1.5, 1.0)), none, none, none)
+    outcomes["pushed", True] = Fault(score(1.0), none, 0.2 * one, none)
     assert sum(not c.met for c in fault_table(outcomes)[1]) == 2
     assert FAULTS[0] == "clean"
 
