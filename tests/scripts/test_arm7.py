@@ -5,9 +5,9 @@ import pytest
 
 from pcctrl.errors import ShapeError
 from pcctrl.scripts.benchmarks import arm7, realtime
-from pcctrl.scripts.benchmarks.arm7_faults import CASES, FAULTS, Fault, fault_table, faulty
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet
 from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, simulate
+from pcctrl.scripts.benchmarks.encoders import CASES, FAULTS, Fault, fault_table, faulty
 
 
 def score(rmse: float, parts: tuple[float, float] = (1.0, 1.0)) -> Score:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from os import cpu_count
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.console import Console
 from rich.table import Table
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
 from pcctrl.scripts.benchmarks.arm7_laws import Pair
 from pcctrl.scripts.benchmarks.arm7_runs import Score, adaptive, arms, invertible, outside, simulate, told
-from pcctrl.scripts.benchmarks.claims import Claim, claim, plain_table
+from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 
-__all__ = ["CASES", "FAULTS", "Fault", "fault_table", "faulty"]
+__all__ = ["CASES", "FAULTS", "Fault", "fault_table", "faulty", "run"]
 
 SEEDS = tuple(range(4000, 4048))
 # So many of them where nothing hangs on a mean: the others of `CASES`.
@@ -138,3 +141,25 @@ def fault_table(outcomes: Mapping[tuple[str, bool], Fault]) -> tuple[Table, list
     blamed = float((push.blamed + push.wrongly).mean())
     found += claim("pushed: samples with a fault found", 0.01, [(blamed, "all sensors")])
     return table, found
+
+
+def run(console: Console) -> None:
+    """Simulate and print the tables."""
+    with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
+        jobs = {case: pool.submit(faulty, *case) for case in CASES}
+        outcomes = {}
+        for (fault, learns), job in jobs.items():
+            outcomes[fault, learns] = job.result()
+            console.print(f"ran {fault}, precisions {'learned' if learns else 'fixed'}: done", style="dim")
+    table, asked = fault_table(outcomes)
+    console.print(table, end="\n\n")
+    console.print(claims_table(asked, "Asked"), end="\n\n")
+    console.print(
+        f"Arm7 told too little of itself, as in `pcctrl bench arm7`, with an encoder on either side of each transmission, "
+        f"of 14 bit; {SECONDS:g} s at 1 kHz, sinusoids and minimum-jerk moves in turns, or held still; payload after "
+        f"0.5 s; lag 0. The filter that adapts payload and friction, a walk of {VALUES[0]:g} N·m/√s, computed torque with "
+        f"poles at {VALUES[1]:g} rad/s; nothing tuned. Fault of joint {JOINT + 1} from {BEGIN:g} to {END:g} s: a runaway "
+        f"of {RUNAWAY:g} rad/s, creeping at {CREEPING:g} rad/s; after: from {HEALED:g} s on. Pushed: {PUSH:g} N at the "
+        "tip for a second. blamed, disputed: part of the fault's samples in which the faulty encoder was; wrongly: arms in "
+        "which a healthy one ever was blamed, and ms, for how long at most."
+    )
