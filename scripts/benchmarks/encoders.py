@@ -155,11 +155,12 @@ def run(console: Console) -> None:
     console.print(table, end="\n\n")
     console.print(claims_table(asked, "Asked"), end="\n\n")
     console.print(
-        f"Arm7 told too little of itself, as in `pcctrl bench arm7`, with an encoder on either side of each transmission, "
-        f"of 14 bit; {SECONDS:g} s at 1 kHz, sinusoids and minimum-jerk moves in turns, or held still; payload after "
-        f"0.5 s; lag 0. The filter that adapts payload and friction, a walk of {VALUES[0]:g} N·m/√s, computed torque with "
-        f"poles at {VALUES[1]:g} rad/s; nothing tuned. Fault of joint {JOINT + 1} from {BEGIN:g} to {END:g} s: a runaway "
-        f"of {RUNAWAY:g} rad/s, creeping at {CREEPING:g} rad/s; after: from {HEALED:g} s on. Pushed: {PUSH:g} N at the "
-        "tip for a second. blamed, disputed: part of the fault's samples in which the faulty encoder was; wrongly: arms in "
-        "which a healthy one ever was blamed, and ms, for how long at most."
+        "Arm7 told too little of itself, as in `pcctrl bench arm7`, with an encoder on either side of each "
+        f"transmission, of 14 bit; {SECONDS:g} s at 1 kHz, sinusoids and minimum-jerk moves in turns, or held still; "
+        "payload after 0.5 s; lag 0. The filter that adapts payload and friction, a walk of "
+        f"{VALUES[0]:g} N·m/√s, computed torque with poles at {VALUES[1]:g} rad/s; nothing tuned. Fault of joint "
+        f"{JOINT + 1} from {BEGIN:g} to {END:g} s: a runaway of {RUNAWAY:g} rad/s, creeping at {CREEPING:g} rad/s; "
+        f"after: from {HEALED:g} s on. Pushed: {PUSH:g} N at the tip for a second. blamed, disputed: part of the "
+        "fault's samples in which the faulty encoder was; wrongly: arms in which a healthy one ever was blamed, and "
+        "ms, for how long at most."
     )
