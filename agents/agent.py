@@ -42,11 +42,13 @@ class Card:
         told: what it knows of the noise.
         tuning: what it was tuned on, and how long.
         lag: how many later samples its estimate waits for.
+        calibrated: whether its filter means what it says of its errors: one that was tuned for the cost does not.
     """
 
     told: str
     tuning: str = "none"
     lag: int = 0
+    calibrated: bool = True
 
 
 class AgentState(NamedTuple):

@@ -27,7 +27,14 @@ from pcctrl.controllers import (
 )
 from pcctrl.errors import ModelError
 from pcctrl.filters import JointFilter, KalmanFilter, PCFilter
-from pcctrl.models import LinearModel, MujocoMechanics, MujocoModel, Task, free_joints
+from pcctrl.models import (
+    Delayed,
+    LinearModel,
+    MujocoMechanics,
+    MujocoModel,
+    Task,
+    free_joints,
+)
 
 __all__ = [
     "aif",
@@ -44,7 +51,8 @@ __all__ = [
 _BANDWIDTH, _RATE = 40.0, 5.0
 # The same where nothing is told of the inputs or little of the inertia: both cost bandwidth.
 _SLOW, _BLIND = 30.0, 200.0
-# Of generalised coordinates: higher ones cost more time than they save error at 1 kHz.
+# Of generalised coordinates: higher ones cost more time than they save error at 1 kHz. Encoders smooth over two samples
+# are more predictable than one derivative says: NIS is 8 where 14 is expected, 13.5 by two, and the errors 2 % less.
 _ORDER = 1
 _COLOUR, _WHITE = "model and noise told, with its colour", "model and noise variances told, taken for white"
 
@@ -59,10 +67,10 @@ class _Arm:
     @cached_property
     def model(self) -> MujocoModel:
         model = self.task.model
+        # What comes late is the filter's to remember.
+        model = model.model if isinstance(model, Delayed) else model
         if not isinstance(model, MujocoModel):
-            raise ModelError(
-                name="task", expected="a MuJoCo model of a mechanism without delays", received=type(model).__name__
-            )
+            raise ModelError(name="task", expected="a MuJoCo model of a mechanism", received=type(model).__name__)
         return model
 
     @cached_property
@@ -82,7 +90,7 @@ class _Arm:
         return self.task.low, self.task.high
 
     def joints(self, rate: float | None) -> LinearModel:
-        return free_joints(self.model, self.mechanics, rate)
+        return free_joints(self.task.model, self.mechanics, rate)
 
     def watched(self, rate: float | None) -> JointFilter:
         """Return a Kalman filter of the joints, which suspects a disturbance that walks at a rate, or none."""

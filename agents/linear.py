@@ -54,14 +54,14 @@ def lqg(task: Task) -> Agent:
 def lqg_tuned(task: Task) -> Agent:
     """Kalman filter and LQR, tuned over Q and its diagonal, each R and rho for the very noise at hand."""
     tuned = tune_lqg(task)
-    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ: {tuned.budget()}")
+    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ: {tuned.budget()}", calibrated=False)
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 
 def lqg_integral(task: Task) -> Agent:
     """Tuned LQG with integral action: a random-walk disturbance is estimated and cancelled, its rate tuned too."""
     tuned = tune_lqg(task, integral=True)
-    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}")
+    card = Card("tuned on the noise told", f"Q, diag Q, R, ρ, disturbance rate: {tuned.budget()}", calibrated=False)
     return Agent(*lqg_loop(task, tuned.values), (task.low, task.high), card)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from pcctrl.agents import arms, linear, planning
+from pcctrl.agents import adaptive, arms, linear, planning
 from pcctrl.agents.agent import Agent
 from pcctrl.arrays import choose
 from pcctrl.errors import ModelError
@@ -34,6 +34,7 @@ class Preset(NamedTuple):
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "aif": Preset(linear.aif, planning.aif, arms.aif),
+        "aif-adaptive": Preset(None, None, adaptive.aif_adaptive),
         "aif-reflex": Preset(linear.aif_reflex, None, arms.aif_reflex),
         "aif-pid": Preset(linear.aif_pid),
         "aif-unbiased": Preset(None, None, arms.aif_unbiased),
@@ -43,6 +44,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pid": Preset(linear.pid),
         "ilqr": Preset(None, planning.ilqr),
         "mppi": Preset(None, planning.mppi),
+        "excite": Preset(planning.excite, planning.excite),
         "computed-torque": Preset(None, None, arms.computed_torque),
         "slotine-li": Preset(None, None, arms.slotine_li),
         "mrac": Preset(None, None, arms.mrac),
@@ -95,6 +97,12 @@ def _chosen(preset: Preset, kind: str) -> Callable[[Task], Agent] | None:
     return preset.arm if kind == "arm" and preset.arm is not None else preset.nonlinear
 
 
+_TASKED = (
+    "an environment with a model behind pcctrl.envs.Sensors "
+    "(pcctrl.envs.make makes one of any Gymnasium MuJoCo id or MJCF file)"
+)
+
+
 def task_of(env: gym.Env[Any, Any]) -> Task:
     """Return the task of an environment.
 
@@ -104,14 +112,12 @@ def task_of(env: gym.Env[Any, Any]) -> Task:
     try:
         build = env.get_wrapper_attr("task")
     except AttributeError:
-        raise ModelError(
-            name="env", expected="an environment with a model, behind pcctrl.envs.Sensors", received=env
-        ) from None
+        raise ModelError(name="env", expected=_TASKED, received=env) from None
     try:
         task = build()
     except TypeError:
         # The plant itself has a task only once its sensors are known.
-        raise ModelError(name="env", expected="an environment behind pcctrl.envs.Sensors", received=env) from None
+        raise ModelError(name="env", expected=_TASKED, received=env) from None
     if not isinstance(task, Task):
         raise ModelError(
             name="env", expected="a task() that returns a pcctrl.models.Task", received=type(task).__name__

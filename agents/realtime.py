@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
-from pcctrl.filters import Belief, NonlinearPCFilter
+from pcctrl.filters import Belief, NonlinearPCFilter, Status
 from pcctrl.filters.belief import ABSURD
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ class RealTimeAgent:
     It is the agent's own arithmetic but for the correction, which takes all sensors at once (Joseph's form one by one
     costs twice as much, and is what the agent's filter does). The derivatives of the dynamics are worked out
     anew every ``refresh`` samples, as the filter says.
+
+    A belief that is lost, for it is not finite, begins anew at the prior, and ``status`` says so for that sample. No
+    action follows from a prior: the last one is held once, then the one at the operating point is taken, as where the
+    controller's is not finite. The controller's memory is kept unless it is not finite itself.
 
     Args:
         agent: with a `NonlinearPCFilter` of one iteration, without outlier rule and redundant groups, on a model that
@@ -65,6 +69,22 @@ class RealTimeAgent:
         self._F: Array | None = None
         self._Q = self._P
         self._age = 0
+        self._status, self._faults, self._resets = Status.OK, 0, 0
+
+    @property
+    def status(self) -> Status:
+        """How the last sample was used; `Status.OK` before the first."""
+        return self._status
+
+    @property
+    def faults(self) -> int:
+        """How many decisions running had no action of the controller's to follow."""
+        return self._faults
+
+    @property
+    def resets(self) -> int:
+        """How many times the belief was lost since `reset`."""
+        return self._resets
 
     @property
     def belief(self) -> Belief:
@@ -83,13 +103,21 @@ class RealTimeAgent:
             if self._u is not None:
                 self._predict(self._u)
             self._correct(np.asarray(y, dtype=np.float64))
-            self._memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
+            if self._status == Status.DIVERGED:
+                return self._safely(np.full_like(self._low, np.nan), self._memory)
+            memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
         u = np.minimum(np.maximum(u, self._low), self._high)
         if not np.isfinite(u.sum()):
-            held = self._agent.rest if self._u is None else self._u
-            u = np.where(np.isfinite(u), u, held)
-        self._u = u
+            return self._safely(u, self._memory)
+        self._memory, self._u, self._faults = memory, u, 0
         return u
+
+    def _safely(self, u: Array, memory: Any) -> Array:
+        """Return u with the last action in the place of what is not finite, from the second time running on rest."""
+        held = self._agent.rest if self._u is None or self._faults else self._u
+        self._u, self._faults = np.where(np.isfinite(u), u, held), self._faults + 1
+        self._memory = memory if _finite(memory) else self._agent.controller.init()
+        return self._u
 
     def _predict(self, u: Array) -> None:
         if self._F is None or self._age >= self._filter.refresh:
@@ -103,15 +131,25 @@ class RealTimeAgent:
     def _correct(self, y: Array) -> None:
         C, P = self._C, self._P
         error = y - self._offset - C.dot(self._mean)
-        R = self._R
+        R, self._status = self._R, Status.OK
         if not abs(error.sum()) < ABSURD:
             there = np.abs(error) < ABSURD
             error, C = np.where(there, error, 0.0), C * there[:, None]
             R = np.where(there, R, 1.0) * np.eye(len(error))
+            self._status = Status.PARTIAL if there.any() else Status.BLIND
         PC = P.dot(C.T)
         K = PC.dot(np.linalg.inv(C.dot(PC) + R))
         P = P - K.dot(PC.T)
         self._P = 0.5 * (P + P.T)
         self._mean = self._joint.integrate(self._mean, K.dot(error))
         if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
-            self.reset()
+            belief = self._filter.init()
+            self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None
+            self._status, self._resets = Status.DIVERGED, self._resets + 1
+
+
+def _finite(memory: Any) -> bool:
+    """Return whether all numbers in a controller's memory are finite."""
+    if isinstance(memory, tuple):
+        return all(_finite(part) for part in memory)
+    return not isinstance(memory, np.ndarray | float) or bool(np.isfinite(memory).all())

@@ -13,16 +13,17 @@ import gymnasium as gym
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import choose
-from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv
+from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv, Trajectory
 from pcctrl.envs.faults import ActuatorLoss, Payload
 from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
-from pcctrl.envs.noise_options import NoiseOptions, Plant
+from pcctrl.envs.noise_options import ColourOptions, NoiseOptions, Plant
+from pcctrl.envs.plant_options import PlantOptions, SensedOptions
 from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
-from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, PlantOptions, SimulatedPlant, simulated
+from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, SimulatedPlant, simulated
 from pcctrl.errors import ModelError
 from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise
@@ -42,6 +43,7 @@ __all__ = [
     "Arm7Env",
     "ArmEnv",
     "CartPoleEnv",
+    "ColourOptions",
     "LightDarkEnv",
     "LinearPlant",
     "MassSpringDamperEnv",
@@ -53,8 +55,10 @@ __all__ = [
     "QuadrotorEnv",
     "RegulationEnv",
     "Scene",
+    "SensedOptions",
     "Sensors",
     "SimulatedPlant",
+    "make",
     "make_arm",
     "make_linear_system",
     "make_sensed",
@@ -74,7 +78,7 @@ LINEAR = "pcctrl/LinearSystem-v0"
 LIGHT_DARK = "pcctrl/LightDark-v0"
 
 
-def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | None = None) -> Plant:
+def plant_of(env_id: str, model: Path | None = None, options: SensedOptions | None = None) -> Plant:
     """Return the plant behind an environment.
 
     Args:
@@ -90,7 +94,7 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
     ours = env_id.startswith("pcctrl/")
     if ours:
         choose("env", env_id, (*PLANTS, *ARMS, LINEAR, LIGHT_DARK, *SIMULATIONS))
-    if env_id not in SIMULATIONS and ours and options is not None and options != PlantOptions():
+    if env_id not in SIMULATIONS and ours and options is not None and options != type(options)():
         raise ModelError(name="plant", expected="an MJCF file or a Gymnasium id", received=f"options for {env_id}")
     if model is not None and env_id != LINEAR:
         raise ModelError(name="model", expected=f"none, or env {LINEAR}", received=f"{model} for {env_id}")
@@ -102,6 +106,30 @@ def plant_of(env_id: str, model: Path | None = None, options: PlantOptions | Non
         return plant
     known: Mapping[str, Any] = {**PLANTS, **ARMS, LIGHT_DARK: LightDarkEnv}
     return cast("Plant", known[env_id])
+
+
+def make(
+    env_id: str,
+    plant: PlantOptions | None = None,
+    noise: NoiseOptions | None = None,
+    *,
+    steps: int = 1000,
+    model: Path | None = None,
+) -> gym.Env[Any, Any]:
+    """Return what ``pcctrl run`` runs in: an environment behind its sensors, with a task that agents can be made for.
+
+    Args:
+        env_id: of `PLANTS`, `ARMS`, `SIMULATIONS`, `LINEAR` or `LIGHT_DARK`, any Gymnasium MuJoCo id, or an MJCF file.
+        plant: what is sensed and wanted, of an MJCF file or a Gymnasium id.
+        noise: of disturbance and sensors; by default the environment's own.
+        steps: samples until an episode is truncated.
+        model: TOML file of the linear system.
+
+    Raises:
+        PcctrlError: there is no such environment, or an option does not fit it.
+    """
+    known = plant_of(env_id, model, plant)
+    return (NoiseOptions() if noise is None else noise).make(env_id, known, max_episode_steps=steps)
 
 
 def make_sensed(
@@ -132,7 +160,7 @@ def make_arm(
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
     *,
-    trajectory: Literal["reach", "track", "hold"] = "track",
+    trajectory: Trajectory = "track",
     friction: Literal["published", "coulomb", "none"] = "published",
     encoders: Sequence[str] = ("link", "motor"),
     mismatch: Mismatch | None = None,

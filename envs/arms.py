@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import mujoco
 import numpy as np
@@ -16,16 +15,20 @@ from pcctrl.arrays import Array, choose, frozen, non_negative, whole
 from pcctrl.controllers import Preview
 from pcctrl.envs.actions import as_action
 from pcctrl.envs.friction import LAWS, rubbing
-from pcctrl.envs.regulation import render_metadata
+from pcctrl.envs.own_file import OwnFile
+from pcctrl.envs.regulation import check_rendering, render_metadata
 from pcctrl.envs.trajectories import Limits, Moves, Sinusoids, rest
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch, MujocoModel, Task
-from pcctrl.noise import Noise, NoiseStream, Smooth
+from pcctrl.models.checks import as_noises
+from pcctrl.noise import Noise, NoiseStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Arm2Env", "Arm7Env", "ArmEnv"]
+__all__ = ["Arm2Env", "Arm7Env", "ArmEnv", "Trajectory"]
+
+Trajectory: TypeAlias = Literal["reach", "track", "hold", "press"]
 
 # Samples for which the reference and the disturbances are worked out at a time.
 _BLOCK = 1024
@@ -37,7 +40,7 @@ _READING_LIMIT = 1e3
 _ENCODERS = ("link", "motor")
 
 
-class ArmEnv(MujocoEnv):
+class ArmEnv(OwnFile, MujocoEnv):
     """Make the joints of an arm follow a reference by torques. A subclass names the file and the constants.
 
     Observations are the exact readings in rad: the link-side encoders, then the motor-side ones; wrap in `Sensors` for
@@ -48,8 +51,9 @@ class ArmEnv(MujocoEnv):
     arm as built, without friction, payload and disturbance. The reward is its negative.
 
     Args:
-        trajectory: ``"reach"``, minimum-jerk moves from one random point to the next; ``"track"``, sinusoids; or
-            ``"hold"``, at home, pushed at the tip for a second.
+        trajectory: ``"reach"``, minimum-jerk moves from one random point to the next; ``"track"``, sinusoids;
+            ``"hold"``, at home, pushed at the tip for a second; or ``"press"``, at home, the tip 4 mm deep in a springy
+            pad that pushes back with some 20 N. The told model knows nothing of the pad.
         process_noise: torque that disturbs each joint in N·m, one for all or one each; by default smooth, of two
             samples.
         friction: ``"published"``, the smooth law of §12 for a Panda; ``"coulomb"``, of the same level whatever the
@@ -67,7 +71,6 @@ class ArmEnv(MujocoEnv):
     """
 
     has_own_noise: ClassVar[bool] = False
-    file: ClassVar[str]
     home: ClassVar[tuple[float, ...]]
     reach: ClassVar[float]
     speed: ClassVar[tuple[float, ...]]
@@ -83,7 +86,7 @@ class ArmEnv(MujocoEnv):
 
     def __init__(
         self,
-        trajectory: Literal["reach", "track", "hold"] = "track",
+        trajectory: Trajectory = "track",
         process_noise: Noise | Sequence[Noise] | None = None,
         friction: Literal["published", "coulomb", "none"] = "published",
         encoders: Sequence[str] = ("link", "motor"),
@@ -92,8 +95,9 @@ class ArmEnv(MujocoEnv):
         push: float | None = None,
         render_mode: str | None = None,
     ) -> None:
+        check_rendering(render_mode)
         nv = len(self.home)
-        self.trajectory = choose("trajectory", trajectory, ("reach", "track", "hold"))
+        self.trajectory = choose("trajectory", trajectory, get_args(Trajectory))
         self._law = choose("friction", friction, LAWS)
         chosen = (encoders,) if isinstance(encoders, str) else tuple(encoders)
         for encoder in chosen:
@@ -106,47 +110,29 @@ class ArmEnv(MujocoEnv):
         self.mismatch, self.horizon = mismatch, whole("horizon", horizon, 2)
         self._push = self.push if push is None else non_negative("push", push)
         super().__init__(
-            str(Path(__file__).with_name(self.file)),
-            1,
+            self.path(),
+            self.frame_skip_,
             observation_space=Box(-_READING_LIMIT, _READING_LIMIT, (len(self.reading_std),), np.float64),
             render_mode=render_mode,
             camera_name="side",
         )
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = self._box = Box(low, high, dtype=np.float64)
-        self.process_noise = self._noises(process_noise)
+        if process_noise is None:
+            process_noise = [self.default_noise(std) for std in self.process_std]
+        noises = [process_noise] * nv if isinstance(process_noise, Noise) else process_noise
+        self.process_noise = as_noises("process_noise", noises, nv, sensor=False)
         self.init_qpos[:] = self.home
         # The arm as built, whatever becomes of `model` in a fault.
         self._built = copy.deepcopy(self.model)
         self._twin = mujoco.MjData(self._built)
+        if self.trajectory == "press":
+            self.model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
+            self.model.geom("pad").rgba[3] = 1.0
         self._tip = int(self.model.body(self.tip).id)
         self._weights = np.repeat(self.weight, nv)
         self._constants = np.array(self.friction)
         self._streams: list[NoiseStream] | None = None
-
-    def _noises(self, given: Noise | Sequence[Noise] | None) -> tuple[Noise, ...]:
-        if given is None:
-            given = [self.default_noise(std) for std in self.process_std]
-        noises = (given,) * len(self.home) if isinstance(given, Noise) else tuple(given)
-        if len(noises) != len(self.home):
-            expected = f"one noise, or {len(self.home)}"
-            raise ShapeError(name="process_noise", expected=expected, received=len(noises))
-        for noise in noises:
-            if not isinstance(noise, Noise) or not noise.is_process:
-                raise ParameterError(
-                    name="process_noise", expected="White(density=…) or a coloured noise", received=noise
-                )
-        return noises
-
-    @classmethod
-    def sample_time(cls) -> float:
-        """Return the control interval in seconds: the physics step."""
-        return float(mujoco.MjModel.from_xml_path(str(Path(__file__).with_name(cls.file))).opt.timestep)
-
-    @classmethod
-    def default_noise(cls, std: float) -> Smooth:
-        """Return the environment's own colour, smooth over two samples with a floor of 1e-3, at a given std."""
-        return Smooth(std, s=2.0 * cls.sample_time(), floor=1e-3)
 
     def task(self, sensor_noise: Sequence[Noise]) -> Task:
         """Return the tracking task, given the noise of each encoder, with the model that is told: see `mismatch`."""
@@ -184,7 +170,7 @@ class ArmEnv(MujocoEnv):
             home, np.minimum(self.reach, 0.8 * room), 0.6 * np.array(self.speed), 0.6 * np.array(self.acceleration)
         )
         drawn: Moves | Sinusoids = rest(home)
-        if self.trajectory != "hold":
+        if self.trajectory not in ("hold", "press"):
             drawn = Moves.draw(rng, limits, _LONGEST) if self.trajectory == "reach" else Sinusoids.draw(rng, limits)
         self._motion, self._now, self._first, self._planned = drawn, 0, 0, np.zeros((0, 2 * nv))
         start = rng.standard_normal(2 * nv) * self.start_std

@@ -33,7 +33,7 @@ __all__ = [
     "light_factor",
 ]
 
-# PUBLISHED §11: the beacon of `cpomdp`. Metres and seconds.
+# The beacon of the package `cpomdp`. Metres and seconds.
 BEACON, START, FOOD = np.array([0.0, 2.7]), np.array([-3.4, -2.6]), np.array([3.4, -2.6])
 _DT, _SPEED = 0.16, 2.4
 _WALK, _DRIFT = 2e-5, 1e-6
@@ -108,7 +108,7 @@ class LightDarkEnv(gym.Env[Array, Array]):
     state in which the action was taken. ``info`` has the true ``state`` (position p, food g), the ``cost``, whether the
     walker ``failed``, 20 m or more from the food, and the ``goal``, p = g: weighed by the relation alone, any such
     state is. The cost counts the way as well: what a detour to the light buys is a shorter distance at the end.
-    Source: the beacon of `cpomdp`, PUBLISHED §11.
+    Source: the beacon of the package `cpomdp`; light-dark of Platt et al. 2010.
 
     Args:
         scatter: standard deviation in m of the start and of the food about their places; 0 is as published.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,7 +16,7 @@ from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
-__all__ = ["NoiseOptions", "Plant"]
+__all__ = ["ColourOptions", "NoiseOptions", "Plant"]
 
 
 class Plant(Protocol):
@@ -41,28 +42,94 @@ class Plant(Protocol):
         ...
 
 
+_COLOURS = ("own", "white", "ou", "smooth")
+
+
 @dataclass(frozen=True)
-class NoiseOptions:
-    """Colour and size of the noise in both the disturbance and the sensors."""
+class ColourOptions:
+    """Colour and size of the noise in both the disturbance and the sensors, as filters and agents are told it."""
 
     colour: Literal["own", "white", "ou", "smooth"] = "own"
     """own (what the environment or model has; smooth over two samples for most MuJoCo plants); white; ou
     (Ornstein-Uhlenbeck, rough); smooth (Gaussian autocovariance)."""
     s: float | None = None
     """Smoothness s (smooth) or correlation time tau (ou) in seconds; two samples by default."""
+    sensor_colour: Literal["white", "ou", "smooth"] | None = None
+    """Colour of the sensors alone, if it is another."""
+    sensor_s: float | None = None
+    """As s, of the sensors alone."""
     floor: float = 1e-3
     """White variance of a coloured sensor relative to its coloured variance."""
     process_std: tuple[float, ...] | None = None
     """Marginal standard deviation of each disturbance (of the force in N); the environment's own by default."""
     sensor_std: tuple[float, ...] | None = None
     """Standard deviation of each sensor in its unit; the environment's own by default."""
+    delay: float | None = None
+    """Delay of all sensors in seconds, a whole number of samples; by default none, or a linear model's own. The agents
+    are told it."""
+
+    def _kept(self, plant: Plant) -> bool:
+        """Tell whether the noise is the plant's own, untouched."""
+        if self.colour != "own" or not plant.has_own_noise:
+            return False
+        coloured = (("s", self.s), ("sensor-colour", self.sensor_colour), ("sensor-s", self.sensor_s))
+        for name, value in (*coloured, ("process-std", self.process_std), ("sensor-std", self.sensor_std)):
+            if value is not None:
+                expected = f"white, ou or smooth with noise.{name}: the plant's own noise is kept as it is"
+                raise ParameterError(name="noise.colour", expected=expected, received="own")
+        return True
+
+    def _noises(self, plant: Plant) -> tuple[list[Noise] | None, list[Noise] | None]:
+        choose("noise.colour", self.colour, _COLOURS)
+        positive("noise.floor", self.floor)
+        process_s = self._time("noise.s", self.colour, self.s)
+        if self._kept(plant):
+            return None, None
+        colour, given = self.sensor_colour or self.colour, self.sensor_s
+        if given is None and self.sensor_colour is None:
+            given = self.s
+        sensor_s = self._time("noise.sensor-s", choose("noise.sensor-colour", colour, _COLOURS), given)
+        dt, names = plant.sample_time(), getattr(getattr(plant, "model", None), "sensors", None)
+        process_std = self._stds("noise.process-std", self.process_std, plant.process_std)
+        sensor_std = self._stds("noise.sensor-std", self.sensor_std, plant.sensor_std, names)
+        return (
+            [self._noise(self.colour, std, process_s, dt, sensor=False) for std in process_std],
+            [self._noise(colour, std, sensor_s, dt, sensor=True) for std in sensor_std],
+        )
+
+    @staticmethod
+    def _time(name: str, colour: str, s: float | None) -> float | None:
+        if s is not None:
+            positive(name, s)
+            if colour == "white":
+                raise ParameterError(name=name, expected="none, with white noise", received=s)
+        return s
+
+    @staticmethod
+    def _stds(
+        name: str, given: Sequence[float] | None, own: Sequence[float], names: Sequence[str] | None = None
+    ) -> list[float]:
+        stds = own if given is None else given
+        if len(stds) != len(own):
+            of = "" if names is None else f", of {', '.join(names)}"
+            raise ShapeError(name=name, expected=f"{len(own)} numbers{of}", received=stds)
+        return [positive(name, std) for std in stds]
+
+    def _noise(self, colour: str, std: float, s: float | None, dt: float, *, sensor: bool) -> Noise:
+        if colour == "white":
+            return White(std=std) if sensor else White(density=std * float(np.sqrt(dt)))
+        s = 2.0 * dt if s is None else s
+        return (OrnsteinUhlenbeck if colour == "ou" else Smooth)(std, s, self.floor)
+
+
+@dataclass(frozen=True)
+class NoiseOptions(ColourOptions):
+    """Colour and size of the noise in both the disturbance and the sensors."""
+
     bias: tuple[float, ...] | None = None
     """Constant error of each sensor in its unit."""
     dropout: float = 0.0
     """Probability that a sample of a sensor is missing."""
-    delay: float | None = None
-    """Delay of all sensors in seconds, a whole number of samples; by default none, or a linear model's own. The agents
-    are told it."""
 
     def make(self, env_id: str, plant: Plant, **options: Any) -> gym.Env[Any, Any]:
         """Return the environment ``env_id``, which is ``plant``, with this noise.
@@ -103,43 +170,6 @@ class NoiseOptions:
             return asdict(self) | filled | {"floor": None}
         colour = "smooth" if self.colour == "own" else self.colour
         return asdict(self) | filled | {"colour": colour, "s": 2.0 * plant.sample_time() if self.s is None else self.s}
-
-    def _kept(self, plant: Plant) -> bool:
-        """Tell whether the noise is the plant's own, untouched."""
-        if self.colour != "own" or not plant.has_own_noise:
-            return False
-        for name, value in (("s", self.s), ("process-std", self.process_std), ("sensor-std", self.sensor_std)):
-            if value is not None:
-                expected = f"white, ou or smooth with noise.{name}: the plant's own noise is kept as it is"
-                raise ParameterError(name="noise.colour", expected=expected, received="own")
-        return True
-
-    def _noises(self, plant: Plant) -> tuple[list[Noise] | None, list[Noise] | None]:
-        choose("noise.colour", self.colour, ("own", "white", "ou", "smooth"))
-        if self.s is not None:
-            positive("noise.s", self.s)
-            if self.colour == "white":
-                raise ParameterError(name="noise.s", expected="none, with white noise", received=self.s)
-        positive("noise.floor", self.floor)
-        if self._kept(plant):
-            return None, None
-        found: list[list[Noise]] = []
-        for name, given, own in (
-            ("noise.process-std", self.process_std, plant.process_std),
-            ("noise.sensor-std", self.sensor_std, plant.sensor_std),
-        ):
-            stds = own if given is None else given
-            if len(stds) != len(own):
-                raise ShapeError(name=name, expected=f"{len(own)} numbers", received=stds)
-            sensor = name == "noise.sensor-std"
-            found.append([self._noise(positive(name, std), plant.sample_time(), sensor=sensor) for std in stds])
-        return found[0], found[1]
-
-    def _noise(self, std: float, dt: float, *, sensor: bool) -> Noise:
-        if self.colour == "white":
-            return White(std=std) if sensor else White(density=std * float(np.sqrt(dt)))
-        s = 2.0 * dt if self.s is None else self.s
-        return (OrnsteinUhlenbeck if self.colour == "ou" else Smooth)(std, s, self.floor)
 
 
 def own_delay(plant: Plant) -> float | list[float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import mujoco
@@ -16,12 +15,14 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
 from pcctrl.envs.actions import as_action
-from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.envs.own_file import OwnFile
+from pcctrl.errors import ParameterError
 from pcctrl.models import LinearModel, Task, linearise
+from pcctrl.models.checks import as_noises
 from pcctrl.models.mujoco.names import choose_forces
-from pcctrl.noise import Noise, NoiseStream, Smooth
+from pcctrl.noise import Noise, NoiseStream
 
-__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "render_metadata"]
+__all__ = ["CartPoleEnv", "MassSpringDamperEnv", "RegulationEnv", "check_rendering", "render_metadata"]
 
 # Sensors and cost are bounded only so that the space is; a plant that gets here has failed long before.
 _READING_LIMIT = 1e3
@@ -35,7 +36,18 @@ def render_metadata(fps: int) -> dict[str, Any]:
     return {"render_modes": modes, "render_fps": fps}
 
 
-class RegulationEnv(MujocoEnv):
+def check_rendering(render_mode: str | None) -> None:
+    """Raise an error if this machine has no such render mode: to go on would end the process.
+
+    Raises:
+        ParameterError: no display, and no MUJOCO_GL for one.
+    """
+    if render_mode is not None and render_mode not in render_metadata(1)["render_modes"]:
+        expected = "a display, or off the screen MUJOCO_GL=egl (or osmesa) in the environment before Python starts"
+        raise ParameterError(name="render_mode", expected=expected, received=render_mode)
+
+
+class RegulationEnv(OwnFile, MujocoEnv):
     """Keep a plant at its rest. A subclass names the file and the constants.
 
     Observations are the exact sensor readings (m, rad); wrap in `Sensors` for real ones. Actions are forces in N. The
@@ -53,8 +65,6 @@ class RegulationEnv(MujocoEnv):
     """
 
     has_own_noise: ClassVar[bool] = False
-    file: ClassVar[str]
-    frame_skip_: ClassVar[int]
     disturbed: ClassVar[tuple[str, ...]]
     process_std: ClassVar[tuple[float, ...]] = (1.0,)
     sensor_std: ClassVar[tuple[float, ...]]
@@ -64,6 +74,7 @@ class RegulationEnv(MujocoEnv):
     bounds: ClassVar[tuple[float, ...]]
 
     def __init__(self, process_noise: Noise | Sequence[Noise] | None = None, render_mode: str | None = None) -> None:
+        check_rendering(render_mode)
         super().__init__(
             self.path(),
             self.frame_skip_,
@@ -74,33 +85,11 @@ class RegulationEnv(MujocoEnv):
         low, high = self.model.actuator_ctrlrange.T
         self.action_space = self._box = Box(low, high, dtype=np.float64)
         noises = self.default_process() if process_noise is None else process_noise
-        self.process_noise = (noises,) if not isinstance(noises, Sequence) else tuple(noises)
-        if len(self.process_noise) != len(self.disturbed):
-            raise ShapeError(name="process_noise", expected=f"{len(self.disturbed)} noises", received=noises)
-        for noise in self.process_noise:
-            if not isinstance(noise, Noise) or not noise.is_process:
-                expected = "White(density=…) or a coloured noise"
-                raise ParameterError(name="process_noise", expected=expected, received=noise)
+        self.process_noise = as_noises("process_noise", noises, len(self.disturbed), sensor=False)
         _, self._general, self._cartesian = choose_forces(self.model, self.disturbed)
         self._streams: list[NoiseStream] = []
         self._forces = np.zeros((0, len(self.disturbed)))
         self.rest = np.zeros(self.model.nu)
-
-    @classmethod
-    def path(cls) -> str:
-        """Return the path of the MJCF file."""
-        return str(Path(__file__).with_name(cls.file))
-
-    @classmethod
-    def sample_time(cls) -> float:
-        """Return the control interval in seconds."""
-        step = mujoco.MjModel.from_xml_path(cls.path()).opt.timestep
-        return float(step) * cls.frame_skip_
-
-    @classmethod
-    def default_noise(cls, std: float) -> Smooth:
-        """Return the environment's own colour, smooth over two samples with a floor of 1e-3, at a given std."""
-        return Smooth(std, s=2.0 * cls.sample_time(), floor=1e-3)
 
     @property
     def reading_std(self) -> tuple[float, ...]:

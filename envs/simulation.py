@@ -15,15 +15,17 @@ import mujoco
 import numpy as np
 from gymnasium.error import Error as GymnasiumError
 
-from pcctrl.arrays import Array, as_array, per_item
+from pcctrl.arrays import Array, as_array, per_item, positive
 from pcctrl.envs.model_env import ModelEnv, Scene, with_noise
+from pcctrl.envs.plant_options import PlantOptions, SensedOptions
 from pcctrl.errors import ModelError, UnknownNameError
 from pcctrl.models import Mismatch, MujocoModel
+from pcctrl.models.mujoco.guards import quiet
 from pcctrl.models.mujoco.names import dof_names
 from pcctrl.models.mujoco.source import load
 from pcctrl.noise import Noise, White
 
-__all__ = ["SIMULATION", "SIMULATIONS", "PlantOptions", "SimulatedPlant", "simulated"]
+__all__ = ["SIMULATION", "SIMULATIONS", "SimulatedPlant", "simulated"]
 
 SIMULATION = "pcctrl/Simulation-v0"
 # What pushes a joint, relative to the greatest torque of its actuators, if nothing else is said.
@@ -35,26 +37,6 @@ _HELD = 1e-2
 # Of velocities, which do not make a plant fail.
 _FAR = 1e9
 _FILES = (".xml", ".mjcf")
-
-
-@dataclass(frozen=True)
-class PlantOptions:
-    """What is sensed in a simulation (an MJCF file or a Gymnasium id), what pushes it, and what is wanted."""
-
-    sensors: tuple[str, ...] | None = None
-    """Names: of MJCF sensors, or qpos:JOINT, qvel:JOINT, xpos:BODY. By default the file's sensors, or all joints."""
-    pushed: tuple[str, ...] | None = None
-    """What the disturbances push: a joint, or BODY:x, y, z, rx, ry, rz. By default the joints that are driven."""
-    goal: tuple[float, ...] | None = None
-    """Positions (m, rad) wanted of all degrees of freedom. By default the task's own, or those at the start."""
-    weight: tuple[float, ...] | None = None
-    """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
-    action_weight: float | None = None
-    """Cost of a squared control, from that which holds the goal; 0.01 by default."""
-    horizon: int | None = None
-    """Samples that a planner looks ahead; 25 by default."""
-    wrong: Mismatch = field(default_factory=Mismatch)
-    """In what the model that agents are told is wrong; in nothing by default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +59,7 @@ class SimulatedPlant:
     """
 
     source: str
-    options: PlantOptions = PlantOptions()
+    options: PlantOptions = field(default_factory=PlantOptions)
     start_std: float = 0.1
     bound: float | tuple[float, ...] = 1e3
     prepare: Callable[[Any], None] | None = None
@@ -92,7 +74,8 @@ class SimulatedPlant:
         if self.source.endswith(_FILES):
             return None
         try:
-            env = gym.make(self.source, disable_env_checker=True).unwrapped
+            with quiet():
+                env = gym.make(self.source, disable_env_checker=True).unwrapped
         except GymnasiumError as error:
             expected = "one of pcctrl list, a Gymnasium MuJoCo id, or an MJCF file"
             raise UnknownNameError(name="env", expected=expected, received=f"{self.source} ({error})") from None
@@ -108,6 +91,8 @@ class SimulatedPlant:
         """The simulation, pushed and sensed, with white noise."""
         source: Any = Path(self.source) if self._task is None else self._task
         (mjmodel, dt, qpos), options = load(source), self.options
+        dt = dt if options.dt is None else positive("plant.dt", options.dt)
+        spread = self.start_std if options.start_std is None else positive("plant.start-std", options.start_std)
         pushes = _pushes(mjmodel, qpos)
         pushed = tuple(pushes) if options.pushed is None else options.pushed
         sensors = options.sensors
@@ -115,11 +100,12 @@ class SimulatedPlant:
             sensors = tuple(f"qpos:{mjmodel.joint(i).name or f'joint{i}'}" for i in range(mjmodel.njnt))
         model = MujocoModel(
             source,
+            dt=dt,
             qpos=qpos if self.shift is None else qpos + self.shift,
             sensors=sensors,
             noise_input=pushed,
             process_noise=[White(density=float(pushes.get(name, 1.0) * np.sqrt(dt))) for name in pushed],
-            prior=np.eye(2 * mjmodel.nv + mjmodel.na) * self.start_std**2,
+            prior=np.eye(2 * mjmodel.nv + mjmodel.na) * spread**2,
         )
         model = replace(model, ctrl=_holding(model, self._wanted(model)))
         return model if mjmodel.nsensor else with_noise(model, None, [White(std=_SENSOR)] * len(model.sensors or ()))
@@ -183,8 +169,8 @@ class SimulatedPlant:
     def _scene(self, model: MujocoModel, rng: np.random.Generator) -> Scene:
         rest, nv, task = model.start[0], int(model.source.nv), self._task
         if task is None:
-            spread = np.zeros(len(rest))
-            spread[: 2 * nv] = self.start_std
+            spread = np.sqrt(np.diagonal(np.asarray(model.prior)))
+            spread[2 * nv :] = 0.0
             start = model.integrate(rest, spread * rng.standard_normal(len(rest)))
         else:
             task.reset(seed=int(rng.integers(2**31)))
@@ -277,7 +263,7 @@ SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
 )
 
 
-def simulated(source: str, options: PlantOptions | None = None) -> SimulatedPlant:
+def simulated(source: str, options: SensedOptions | None = None) -> SimulatedPlant:
     """Return a simulation as a plant, one of `SIMULATIONS` with what they say unless ``options`` say otherwise.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 import pcctrl
 from pcctrl import agents
@@ -19,7 +20,7 @@ from pcctrl.envs import NoiseOptions, PlantOptions, SimulatedPlant, plant_of
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison, Results, Summary, compare
 
-__all__ = ["build_agents", "compare_with_progress", "env_factory", "task_description"]
+__all__ = ["build_agents", "compare_with_progress", "env_factory", "print_wide", "task_description"]
 
 
 def env_factory(
@@ -86,3 +87,11 @@ def compare_with_progress(
             bar.update(line, completed=done, total=total)
 
         return compare(comparison, directory, show)
+
+
+def print_wide(console: Console, table: Table) -> None:
+    """Print a table, wider than the console rather than with a number cut short."""
+    narrow, needed = console.width, console.measure(table, options=console.options.update(max_width=400)).maximum
+    console.width = max(narrow, needed)
+    console.print(table, crop=False, soft_wrap=True)
+    console.width = narrow

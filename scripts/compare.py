@@ -17,8 +17,8 @@ from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison
 from pcctrl.evaluation.report import write_report
-from pcctrl.evaluation.table import comparison_table, headline, legend
-from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, task_description
+from pcctrl.evaluation.table import comparison_table, headline, legend, nis_doubts
+from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, print_wide, task_description
 
 __all__ = ["Compare"]
 
@@ -72,14 +72,13 @@ class Compare:
         model = agents.task_of(env).model
         seeds_line = f"{self.seeds} seed" + "s" * (self.seeds > 1)
         title = f"{self.env}, {seeds_line} × {self.steps} samples, {_noise_line(task['noise'])}"
-        write_report(results, summaries, seeds, model, title)
+        write_report(results, summaries, seeds, model, title, cards)
         table = comparison_table(title, summaries, len(model.sensors or ()))
-        # Wider than the console rather than a number cut short.
-        narrow, needed = console.width, console.measure(table, options=console.options.update(max_width=400)).maximum
-        console.width = max(narrow, needed)
-        console.print(table, crop=False, soft_wrap=True)
-        console.width = narrow
+        print_wide(console, table)
         console.print(legend(summaries, cards, settle), highlight=False, markup=False)
+        said = {name: s for name, s in summaries.items() if cards[name]["calibrated"]}
+        for line in nis_doubts(said, len(model.sensors or ()), self.steps - settle):
+            console.print(line, style="yellow", highlight=False, markup=False)
         console.print(f"\n{headline(summaries)}", style="bold", markup=False, highlight=False)
         console.print(f"Plots and numbers are in {self.out}", markup=False)
 

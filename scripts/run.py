@@ -15,7 +15,9 @@ from pcctrl import agents
 from pcctrl.arrays import Array
 from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.evaluation import Comparison, compare
+from pcctrl.evaluation.logs import write_log
 from pcctrl.evaluation.report import write_report
+from pcctrl.evaluation.table import nis_doubts
 from pcctrl.filters import Status
 from pcctrl.scripts.common import build_agents, env_factory, task_description
 
@@ -47,7 +49,7 @@ class Run:
     noise: NoiseOptions = field(default_factory=NoiseOptions)
     """Noise of disturbance and sensors; the agent is told it."""
     out: Path = Path("out/run")
-    """Directory for config.json, summary.json, results.csv and plots."""
+    """Directory for config.json, summary.json, results.csv, plots, and log.csv (for: pcctrl estimate)."""
 
     def run(self, console: Console) -> None:
         """Run and report."""
@@ -58,9 +60,11 @@ class Run:
         comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
             summaries, results = compare(comparison, self.out, fresh=True)
-        write_report(results, summaries, [self.seed], agents.task_of(env).model, f"{self.env}, seed {self.seed}")
-        episode, summary = results.episode(self.agent, self.seed), summaries[self.agent]
         model = agents.task_of(env).model
+        write_report(results, summaries, [self.seed], model, f"{self.env}, seed {self.seed}", cards)
+        episode, summary = results.episode(self.agent, self.seed), summaries[self.agent]
+        if episode is not None:
+            write_log(self.out / "log.csv", episode, model)
         ended = "completed"
         if summary.failures:
             ended = "FAILED" if episode is None else f"FAILED after {len(episode.cost)} of {self.steps} samples"
@@ -73,6 +77,8 @@ class Run:
         if summary.rmse is not None and summary.nis is not None:
             sensors = len(model.sensors or ())
             console.print(f"  estimation RMSE {summary.rmse.mean:.4g}, NIS {summary.nis:.2f} ({sensors} expected)")
+            doubts = nis_doubts(summaries if cards[self.agent]["calibrated"] else {}, sensors, self.steps)
+            console.print("".join(f"  {line}\n" for line in doubts), style="yellow", highlight=False, end="")
         if episode is not None:
             counts = {s.name: int(np.count_nonzero(episode.status == s)) for s in Status}
             console.print("  samples " + ", ".join(f"{name} {count}" for name, count in counts.items() if count))

@@ -4,9 +4,11 @@ from pcctrl.controllers.adapted import AdaptedTorque
 from pcctrl.controllers.adaptive import Gains, ModelReferenceAdaptive, Parameters, SlotineLi
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, Preview
 from pcctrl.controllers.belief_horizon import BeliefHorizon, BeliefPlan
+from pcctrl.controllers.excitation import Excitation
 from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, InverseDynamics
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
+from pcctrl.controllers.low_pass import LowPass, LowPassState
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
@@ -27,12 +29,15 @@ __all__ = [
     "ControlInfo",
     "Controller",
     "Disturbance",
+    "Excitation",
     "ExpectedFreeEnergy",
     "GainScheduledLQR",
     "Gains",
     "Goal",
     "Integral",
     "InverseDynamics",
+    "LowPass",
+    "LowPassState",
     "ModelReferenceAdaptive",
     "PIDState",
     "Parameters",

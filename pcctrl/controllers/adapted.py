@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, as_floats, positive
-from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
+from pcctrl.controllers.tracking import Reference, reference
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -77,18 +78,26 @@ class AdaptedTorque:
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        joint, nv = self.joint, len(self.joint.input)
-        n = joint.plant
-        check_belief(belief, n, joint.size)
-        coming = wanted(self._rest if goal is None else goal, 2 * nv)
-        now, then = coming[..., 0, :], coming[..., min(1, coming.shape[-2] - 1), :]
-        x, theta = belief.mean[..., : 2 * nv], belief.mean[..., 2 * nv : n]
-        w = np.asarray(self.bandwidth)
-        away = now - x
-        a = (then - now)[..., nv:] / joint.model.dt + 2.0 * w * away[..., nv:] + w**2 * away[..., :nv]
+        nv, w = len(self.joint.input), np.asarray(self.bandwidth)
+        now, x, theta = self._read(belief, goal)
+        away = now.state - x
+        a = now.acceleration + 2.0 * w * away[..., nv:] + w**2 * away[..., :nv]
         forecast = self._forecast(belief)
         unlimited = self.plant.torque(x, a, theta) + forecast
         return state, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
+
+    def feedforward(self, state: None, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
+        """Return the torques (..., nv) that the goal itself takes, with the parameters as they are believed to be."""
+        now, _, theta = self._read(belief, goal)
+        return self.plant.torque(now.state, now.acceleration, theta)
+
+    def _read(self, belief: Belief, goal: Goal) -> tuple[Reference, Array, Array]:
+        """Return what is wanted now, the joints' state (..., 2 nv) and the parameters (..., k)."""
+        joint = self.joint
+        check_belief(belief, joint.plant, joint.size)
+        now = reference(goal, self._rest, joint.model.dt)
+        n = len(self._rest)
+        return now, belief.mean[..., :n], belief.mean[..., n : joint.plant]
 
     def _forecast(self, belief: Belief) -> Array:
         """Return the torques (..., nv) against what is believed to push the joints."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import errors, settle
+from pcctrl.controllers.tracking import errors, reference, settle
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
@@ -110,6 +110,12 @@ class SlotineLi:
         free = (u == unlimited).all(axis=-1, keepdims=True)
         return Parameters(np.where(free, value, state.value)), u, ControlInfo(unlimited, learned)
 
+    def feedforward(self, state: Parameters, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
+        """Return the torques (..., nv) that the goal itself takes, with the parameters as they have been learned."""
+        now = reference(goal, np.asarray(self.rest), self.dt)
+        Y = self.mechanics.regressor(now.state, now.acceleration)
+        return self.mechanics.inverse(now.state, now.acceleration) + (Y @ state.value[..., None])[..., 0]
+
 
 class Gains(NamedTuple):
     """Memory of `ModelReferenceAdaptive`.
@@ -129,8 +135,9 @@ class ModelReferenceAdaptive:
               \quad \epsilon = p_2 e + p_3\dot e
 
     Each of the gains is :math:`\bar k + \beta\epsilon\phi + \int(\alpha\epsilon\phi - \sigma(k - \bar k))`, where φ is
-    its signal over 1 and the squares of all five; and so is f, with φ = 1 and no leak. It is the structure of PUBLISHED
-    §2 with the goal for a reference model, sums that are × dt, memories of their own, feedforward of the goal's motion,
+    its signal over 1 and the squares of all five; and so is f, with φ = 1 and no leak. It is the structure of
+    Pezzato, Ferrari & Hernández Corbato 2020
+    with the goal for a reference model, sums that are × dt, memories of their own, feedforward of the goal's motion,
     and a leak. The error is to behave as :math:`(s + \omega)^2`, so :math:`p_2 = \omega^2, p_3 = \omega`, which are an
     acceleration: 2ω² times what solves its Lyapunov equation for Q = diag(ω², 1). (The published ones do so for ω = 2
     and Q = I, which at another ω would weigh rates as if they had no unit.)

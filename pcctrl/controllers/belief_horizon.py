@@ -63,7 +63,8 @@ class BeliefHorizon:
     Σ_k, the covariances before and after sample k, are those that the filter would have, with R as it is at m_k. The
     first two lines are the risk of states under the prior of goals and inputs. The last is ambiguity, ½ ln|R|, less the
     entropy of what the sensors will read: minus the information in nats that the readings will give. Unlike ambiguity
-    alone it runs dry as the belief sharpens, so the planner looks as long as looking tells it something. Π may weigh a
+    alone it runs dry as the belief sharpens, so the planner looks as long as looking tells it something. Goals are on
+    states only, so that what is not known of them is tr(ΠΣ); `RecedingHorizon` takes goals on sensors. Π may weigh a
     relation of states, as p − g for a walker at p and a goal g that is a state itself: then tr(ΠΣ) counts what is not
     known of either.
 

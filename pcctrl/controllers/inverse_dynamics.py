@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, limited
 from pcctrl.controllers.reflex import ReflexState
-from pcctrl.controllers.tracking import Disturbance, errors, settle
+from pcctrl.controllers.tracking import Disturbance, errors, reference, settle
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ class ComputedTorque:
         most = self.clamp / ki
         total = limited(state.sum + self.dt * error, -most, most)
         return Integral(np.where(u == unlimited, total, state.sum)), u, ControlInfo(unlimited, forecast)
+
+    def feedforward(self, state: Integral, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
+        """Return the torques (..., nv) that the goal itself takes."""
+        now = reference(goal, np.asarray(self.rest), self.dt)
+        return self.mechanics.inverse(now.state, now.acceleration)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
 r"""The iterated quadratic programme: the plan of least cost along a nonlinear model's own trajectory, within bounds.
 
-.. math:: J = \tfrac12\sum_{k<H}\left(|x_k - g_k|^2_\Pi + |u_k - \bar u|^2_\rho\right) + \tfrac12|x_H - g_H|^2_S,
+.. math:: J = \tfrac12\sum_{k<H}\left(|x_k - g_k|^2_\Pi + |u_k - \bar u|^2_\rho\right) + \tfrac12|x_H - \bar x|^2_S,
           \qquad x_{k+1} = f(x_k, u_k + d, w_k)
+
+or with the readings y_k in the place of the x_k under the sum.
 
 An iteration takes the derivatives along the plan, solves the quadratic subproblem backward with every input kept in its
 box by a projected Newton method, and walks forward on the true model, shorter and shorter until the true cost falls.
@@ -19,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pcctrl.arrays import Array
+from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.base import limited
 from pcctrl.controllers.box import box_minimum
-from pcctrl.models import GenerativeModel
 
 __all__ = ["Course", "PlanStatus", "Problem", "Solution", "descend", "plan_cost", "walk"]
 
@@ -30,7 +32,6 @@ _ARMIJO = 1e-4
 _BACKTRACKS = 8
 # A promise below this part of the cost is rounding.
 _ROUNDING = 1e-13
-_STEP = 1e-6
 
 
 class PlanStatus(enum.IntEnum):
@@ -51,11 +52,11 @@ class Problem:
     """What is to be minimised.
 
     Args:
-        model: of the n states under p inputs.
-        flat: whether its states are plain vectors.
+        aim: with the model of the n states under p inputs.
         start: x_0 (n,).
-        goals: (H + 1, n).
-        weight: Π (n, n).
+        goals: (H, g).
+        end: x̄ (n,).
+        weight: Π (g, g).
         rho: ρ (p, p).
         terminal: S (n, n).
         rest: ū (p,).
@@ -66,10 +67,10 @@ class Problem:
         push: (H, n) moves after each sample that are foreseen, or None.
     """
 
-    model: GenerativeModel
-    flat: bool
+    aim: Aim
     start: Array
     goals: Array
+    end: Array
     weight: Array
     rho: Array
     terminal: Array
@@ -128,50 +129,43 @@ class _Step(NamedTuple):
 
 def walk(problem: Problem, plan: Course, changes: Array) -> Course:
     """Return where the plan leads from the start with its inputs moved by ``changes`` (H, p), within the bounds."""
-    model, d, w, push = problem.model, problem.d, problem.w, problem.push
+    model, d, w, push = problem.aim.model, problem.d, problem.w, problem.push
+    flat = problem.aim.flat
     states, inputs = np.empty_like(plan.states), plan.inputs + changes
     states[0] = x = problem.start
     for k, gain in enumerate(plan.gains):
-        away = x - plan.states[k] if problem.flat else model.difference(x, plan.states[k])
+        away = x - plan.states[k] if flat else model.difference(x, plan.states[k])
         inputs[k] = u = limited(inputs[k] + gain.dot(away), problem.low[k], problem.high[k])
         x = model.transition(x, u if d is None else u + d, None if w is None else w[k])
         states[k + 1] = x = x if push is None else model.integrate(x, push[k])
-    away = model.difference(states, problem.goals)
-    cost = plan_cost(away, inputs - problem.rest, problem.weight, problem.rho, problem.terminal)
+    away, last = problem.aim.miss(states[:-1], problem.goals), model.difference(states[-1], problem.end)
+    cost = plan_cost(away, last, inputs - problem.rest, problem.weight, problem.rho, problem.terminal)
     return Course(states, inputs, plan.gains, float(cost))
 
 
-def plan_cost(away: Array, action: Array, weight: Array, rho: Array, terminal: Array) -> Array:
+def plan_cost(away: Array, last: Array, action: Array, weight: Array, rho: Array, terminal: Array) -> Array:
     """Return J (...) of plans, infinite where it is not finite.
 
     Args:
-        away: (..., H + 1, n) moves from the goals to the states.
+        away: (..., H, g) by which goals are missed.
+        last: (..., n) move from x̄ to the last state.
         action: (..., H, p) inputs less ū.
-        weight: Π (n, n).
+        weight: Π (g, g).
         rho: ρ (p, p).
         terminal: S (..., n, n).
     """
-    states, last = away[..., :-1, :], away[..., -1:, :]
-    risk = ((states @ weight) * states).sum(axis=(-2, -1)) + ((action @ rho) * action).sum(axis=(-2, -1))
+    risk = ((away @ weight) * away).sum(axis=(-2, -1)) + ((action @ rho) * action).sum(axis=(-2, -1))
+    last = last[..., None, :]
     cost = 0.5 * (risk + ((last @ terminal) * last).sum(axis=(-2, -1)))
     return np.where(np.isfinite(cost), cost, np.inf)
 
 
 def _slopes(problem: Problem, states: Array) -> tuple[Array, Array]:
     """Return gradients (H + 1, n) and curvatures (H + 1, n, n) of the states' cost."""
-    model = problem.model
-    weights = np.broadcast_to(problem.weight, (len(states), *problem.weight.shape)).copy()
-    weights[-1] = problem.terminal
-    away = model.difference(states, problem.goals)
-    gradients = (weights @ away[..., None])[..., 0]
-    if problem.flat:
-        return gradients, weights
-    moves = _STEP * np.eye(states.shape[-1])
-    here, goals = states[:, None], problem.goals[:, None]
-    ends = [model.difference(model.integrate(here, move), goals) for move in (moves, -moves)]
-    # [k, i, j] is how the move i of the state changes the difference j.
-    J = (ends[0] - ends[1]) / (2.0 * _STEP)
-    return (J @ gradients[..., None])[..., 0], J @ weights @ np.swapaxes(J, -1, -2)
+    aim, weights = problem.aim, np.broadcast_to(problem.weight, (len(states) - 1, *problem.weight.shape))
+    way = aim.slopes(states[:-1], problem.goals, weights)
+    end = aim.ending.slopes(states[-1:], problem.end[None], problem.terminal[None])
+    return np.concatenate([way[0], end[0]]), np.concatenate([way[1], end[1]])
 
 
 def _subproblem(problem: Problem, course: Course, F: Array, B: Array, G: Array, damping: float) -> _Step:
@@ -278,4 +272,4 @@ def descend(problem: Problem, plans: Sequence[Course], iterations: int, toleranc
 
 def _derivatives(problem: Problem, course: Course) -> tuple[Array, Array, Array]:
     inputs = course.inputs if problem.d is None else course.inputs + problem.d
-    return problem.model.transition_jacobians(course.states[:-1], inputs, problem.w)
+    return problem.aim.model.transition_jacobians(course.states[:-1], inputs, problem.w)

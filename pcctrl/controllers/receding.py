@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
 from pcctrl.arrays import Array, non_negative, whole
+from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited, wanted
 from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, descend
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.errors import ModelError, ParameterError, ShapeError
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
-from pcctrl.linalg import block_diag, block_rows, riccati
+from pcctrl.linalg import block_diag, block_rows
 from pcctrl.models import GenerativeModel, LinearModel
 
 __all__ = ["Plan", "PlanInfo", "RecedingHorizon"]
@@ -32,14 +33,16 @@ class Plan(NamedTuple):
         states: (..., H + 1, n) that were expected, this sample's first.
         inputs: (..., H, p).
         gains: (..., H, p, n) by which the inputs answer a state that is elsewhere.
-        goal: (..., n) of the terminal precision, NaN before the first decision.
-        terminal: (..., n, n) the terminal precision.
+        goal: (..., g) at the end, NaN before the first decision.
+        end: (..., n) the state that holds it.
+        terminal: (..., n, n) the terminal precision about that state.
     """
 
     states: Array
     inputs: Array
     gains: Array
     goal: Array
+    end: Array
     terminal: Array
 
 
@@ -64,7 +67,7 @@ class PlanInfo(ControlInfo):
 class RecedingHorizon:
     r"""Active inference with a nonlinear model: the first input of the plan of least expected free energy.
 
-    .. math:: G = \tfrac12\sum_{k<H}\left(|x_k - g_k|^2_\Pi + |u_k - \bar u|^2_\rho\right) + \tfrac12|x_H - g_H|^2_S
+    .. math:: G = \tfrac12\sum_{k<H}\left(|x_k - g_k|^2_\Pi + |u_k - \bar u|^2_\rho\right) + \tfrac12|x_H - \bar x|^2_S
 
     is the risk of a plan under priors of goals and inputs, from the belief's mean on, by iterated quadratic subproblems
     within the bounds (`pcctrl.controllers.iterated`). Each decision starts from the last one's plan. The plan's
@@ -73,24 +76,31 @@ class RecedingHorizon:
     model, no bounds and a long horizon it is `ExpectedFreeEnergy`. It finds a local minimum. Batches are planned one by
     one. Source: DESIGN §2.5; Friston et al. 2015 for risk and ambiguity.
 
+    With goals on sensors |g(x_k, ū) − g_k|² takes the place of |x_k − g_k|², and x̄ is a state at rest that reads like
+    the last goal (with goals on states it is that goal), the nearest one by a local search. The model's sensors need
+    not be the filter's, as long as the states are: an arm that senses its joints can be asked for a place of its tip.
+
     Args:
         model: of the plant.
-        goal_precision: Π, (n, n), its diagonal (n,), or one number; of moves in tangent space from the goal.
+        goal_precision: Π, (n, n), its diagonal (n,), or one number, of moves in tangent space from the goal; (m, m) and
+            (m,) for goals on sensors, 0 for those that do not matter.
         action_precision: ρ, (p, p), its diagonal (p,), or one number; positive, about the input at the start.
         horizon: H in samples.
         iterations: the most in one decision.
         first_iterations: the most in the first one, which has no plan to start from.
         tolerance: an iteration that lowers the cost by less than this part of it is the decision's last.
         limits: (low, high) of the input, each one number or (p,); the model's by default.
-        terminal_precision: S, like Π; by default the Riccati solution of the linearisation at the last goal, or H Π
-            where that cannot be stabilised.
+        terminal_precision: S, (n, n), its diagonal, or one number; by default the Riccati solution of the linearisation
+            at x̄, or H Π (of the states, by the sensors' derivatives) where that cannot be stabilised.
         reserve: part of the limits, as seen from the input at the start, that the plan leaves unused after its first
             input: what disturbs it later can then be met.
         order: of the filter's generalised coordinates, whose belief [x; ŵ; d; …] then foretells the disturbances along
             the horizon; None to read x alone. (For a nonlinear model each is averaged over a sample.)
+        goals: whether goals are over ``"states"`` or ``"sensors"``.
 
     Raises:
         ShapeError, ParameterError: a precision, limit or number of the wrong shape or sign.
+        UnknownNameError: goals over something else.
     """
 
     model: GenerativeModel
@@ -104,6 +114,7 @@ class RecedingHorizon:
     terminal_precision: ArrayLike | None = None
     reserve: float = 0.0
     order: int | None = None
+    goals: Literal["states", "sensors"] = "states"
 
     def __post_init__(self) -> None:
         for name in ("horizon", "iterations", "first_iterations"):
@@ -113,18 +124,21 @@ class RecedingHorizon:
             raise ParameterError(name="reserve", expected="at least 0 and below 1", received=self.reserve)
         if self.limits is None:
             object.__setattr__(self, "limits", self.model.limits)
-        _ = self._weights, self._limits, self._forecast
+        _ = self._aim, self._weights, self._limits, self._forecast
         rest = self.model.start[1]
         if not ((self._limits[0] <= rest) & (rest <= self._limits[1])).all():
             raise ParameterError(name="limits", expected=f"the input at start, {rest}, within", received=self._limits)
 
     @cached_property
+    def _aim(self) -> Aim:
+        return Aim(self.model, self.goals)
+
+    @cached_property
     def _weights(self) -> tuple[Array, Array, Array | None]:
         """Π, ρ, and S if it is given."""
-        n, p = (len(a) for a in self.model.start[:2])
-        given = self.terminal_precision
+        (n, p), given = (len(a) for a in self.model.start[:2]), self.terminal_precision
         return (
-            cost_matrix("goal_precision", self.goal_precision, n, definite=False),
+            cost_matrix("goal_precision", self.goal_precision, len(self._aim.home), definite=False),
             cost_matrix("action_precision", self.action_precision, p, definite=True),
             None if given is None else cost_matrix("terminal_precision", given, n, definite=False),
         )
@@ -140,13 +154,6 @@ class RecedingHorizon:
         part[0] = 1.0
         low, high = (rest + part * (limit - rest) for limit in self._limits)
         return low, high
-
-    @cached_property
-    def _flat(self) -> bool:
-        """Whether differences of states are those of vectors, by trial."""
-        n = len(self.model.start[0])
-        a, b = np.random.default_rng(0).uniform(-4.0, 4.0, (2, 20, n))
-        return bool(np.allclose(self.model.difference(a, b), a - b) and np.allclose(self.model.integrate(a, b), a + b))
 
     @cached_property
     def _forecast(self) -> Array | None:
@@ -176,7 +183,8 @@ class RecedingHorizon:
             np.broadcast_to(x, (*batch, H + 1, n)),
             np.broadcast_to(u, (*batch, H, p)),
             np.zeros((*batch, H, p, n)),
-            np.full((*batch, n), np.nan),
+            np.full((*batch, len(self._aim.home)), np.nan),
+            np.broadcast_to(x, (*batch, n)),
             np.zeros((*batch, n, n)),
         )
 
@@ -188,7 +196,8 @@ class RecedingHorizon:
         Args:
             state: from `init` or the last call.
             belief: of a filter on the same model.
-            goal: state to hold (..., n), or a `Preview` of how it moves; the start by default.
+            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those, or a `Preview` of how it moves;
+                the start by default.
 
         Raises:
             ShapeError: the belief does not have the states that are read, or the goal's size is off.
@@ -210,9 +219,9 @@ class RecedingHorizon:
         return ahead, _stack([s.course.inputs[0] for s in solutions], batch), info
 
     def _asked(self, belief: Belief, goal: Goal, batch: tuple[int, ...]) -> tuple[Array, Array, Array, tuple[int, ...]]:
-        """Return x (..., n), what foretells disturbances (..., k), goals (..., H + 1, n) to the end, and the batch."""
-        start, e = self.model.start[0], self._exogenous(belief)
-        goals = wanted(start if goal is None else goal, len(start))
+        """Return x (..., n), what foretells disturbances (..., k), goals (..., H + 1, g) to the end, and the batch."""
+        home, e = self._aim.home, self._exogenous(belief)
+        goals = wanted(home if goal is None else goal, len(home))
         # Sample by sample to the end of the horizon, the last one held.
         goals = goals[..., np.minimum(np.arange(self.horizon + 1), goals.shape[-2] - 1), :]
         batch = np.broadcast_shapes(belief.mean.shape[:-1], goals.shape[:-2], batch)
@@ -250,15 +259,17 @@ class RecedingHorizon:
         rest = self.model.start[1]
         courses = [Course(plan.states, plan.inputs, plan.gains, np.inf)]
         if not np.array_equal(plan.goal, goals[-1]):
-            S, L = self._terminal(goals[-1])
-            plan = plan._replace(goal=goals[-1], terminal=S)
+            end = self._end(goals[-1], x if first else plan.end)
+            S, L = self._terminal(end)
+            plan = plan._replace(goal=goals[-1], end=end, terminal=S)
             if first:
                 # From an unstable state rest leads far away, and the feedback that holds the goal may not.
-                states, inputs = np.broadcast_to(goals[-1], plan.states.shape), np.broadcast_to(rest, plan.inputs.shape)
+                states, inputs = np.broadcast_to(end, plan.states.shape), np.broadcast_to(rest, plan.inputs.shape)
                 courses.append(Course(states, inputs, np.broadcast_to(-L, plan.gains.shape), np.inf))
         low, high = self._box
         foreseen = self._foreseen(e)
-        problem = Problem(self.model, self._flat, x, goals, weight, rho, plan.terminal, rest, low, high, **foreseen)
+        around = plan.end, weight, rho, plan.terminal
+        problem = Problem(self._aim, x, goals[:-1], *around, rest, low, high, **foreseen)
         u = limited(plan.inputs[0], low[0], high[0])
         held = courses[0]._replace(inputs=np.concatenate([u[None], plan.inputs[1:]]))
         solution = Solution(held, [np.inf], PlanStatus.DIVERGED, u, np.zeros_like(u))
@@ -271,20 +282,17 @@ class RecedingHorizon:
                 plan = plan._replace(goal=np.full_like(plan.goal, np.nan))
         kept = solution.course
         states, inputs, gains = (np.concatenate([a[1:], a[-1:]]) for a in (kept.states, kept.inputs, kept.gains))
-        return Plan(states, inputs, gains, plan.goal, plan.terminal), solution
+        return Plan(states, inputs, gains, *plan[3:]), solution
 
-    def _terminal(self, goal: Array) -> tuple[Array, Array]:
-        """Return S (n, n) and the feedback L (p, n) that holds the goal."""
-        weight, rho, S = self._weights
-        F, B, _ = self.model.transition_jacobians(goal, self.model.start[1])
-        if not (np.isfinite(F).all() and np.isfinite(B).all()):
-            return self.horizon * weight if S is None else S, np.zeros_like(B.T)
-        if S is None:
-            try:
-                S = riccati(F, B, weight, rho, name="model")
-            except (ModelError, np.linalg.LinAlgError):
-                S = self.horizon * weight
-        return S, np.asarray(np.linalg.solve(rho + B.T @ S @ B, B.T @ S @ F))
+    def _end(self, goal: Array, near: Array) -> Array:
+        """Return the state (n,) that holds a goal (g,)."""
+        return self._aim.end(goal, self._weights[0], near if np.isfinite(near).all() else self.model.start[0])
+
+    def _terminal(self, end: Array) -> tuple[Array, Array]:
+        """Return S (n, n) and the feedback L (p, n) that holds the state ``end``."""
+        S, L = self._aim.value(end, *self._weights[:2], self.horizon)
+        given = self._weights[2]
+        return S if given is None else given, L
 
 
 def _stack(arrays: list[Array], batch: tuple[int, ...]) -> Array:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,14 +29,18 @@ class Policies(NamedTuple):
     Args:
         inputs: (..., H, p) the plan that the next decision starts from.
         drawn: (..., 2) the seed, and how many decisions were made: together the key of the next one's random numbers.
-        goal: (..., n) of the terminal precision, NaN before the first decision.
-        terminal: (..., n, n) the terminal precision.
+        goal: (..., g) at the end, NaN before the first decision.
+        end: (..., n) the state that holds it.
+        terminal: (..., n, n) the terminal precision about that state.
+        gain: (..., p, n) of the feedback about it, 0 without one.
     """
 
     inputs: Array
     drawn: NDArray[np.int64]
     goal: Array
+    end: Array
     terminal: Array
+    gain: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +77,7 @@ class SamplingHorizon:
 
     Args:
         model: of the plant.
-        goal_precision: Π, (n, n), its diagonal (n,), or one number; of moves in tangent space from the goal.
+        goal_precision: Π, as of `RecedingHorizon`.
         action_precision: ρ, (p, p), its diagonal (p,), or one number; positive, about the input at the start.
         exploration: the p noises ε, in units of the inputs; smooth ones reach far, as `Smooth` over some samples.
         horizon: H in samples.
@@ -86,6 +90,9 @@ class SamplingHorizon:
         limits: (low, high) of the input, each one number or (p,); the model's by default.
         terminal_precision: S, as of `RecedingHorizon`.
         order: as of `RecedingHorizon`.
+        feedback: draw plans about the linear feedback that holds the end: an open loop of an unstable plant leads away,
+            whatever it was meant to do. Far from that end it may be a hindrance.
+        goals: whether goals are over ``"states"`` or ``"sensors"``, as of `RecedingHorizon`.
         seed: of the random numbers, if `init` is given no other.
 
     Raises:
@@ -106,6 +113,8 @@ class SamplingHorizon:
     limits: tuple[ArrayLike, ArrayLike] | None = None
     terminal_precision: ArrayLike | None = None
     order: int | None = None
+    feedback: bool = False
+    goals: Literal["states", "sensors"] = "states"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -130,6 +139,7 @@ class SamplingHorizon:
             limits=self.limits,
             terminal_precision=self.terminal_precision,
             order=self.order,
+            goals=self.goals,
         )
 
     @cached_property
@@ -160,8 +170,10 @@ class SamplingHorizon:
         return Policies(
             np.broadcast_to(u, (*batch, self.horizon, len(u))),
             np.stack([seeds, np.zeros_like(seeds)], axis=-1),
-            np.full((*batch, n), np.nan),
+            np.full((*batch, len(self._functional._aim.home)), np.nan),
+            np.broadcast_to(x, (*batch, n)),
             np.zeros((*batch, n, n)),
+            np.zeros((*batch, len(u), n)),
         )
 
     def act(self, state: Policies, belief: Belief, goal: Goal = None) -> tuple[Policies, Array, SamplingInfo]:
@@ -172,7 +184,8 @@ class SamplingHorizon:
         Args:
             state: from `init` or the last call. The same state gives the same random numbers.
             belief: of a filter on the same model.
-            goal: state to hold (..., n), or a `Preview` of how it moves; the start by default.
+            goal: to hold, (..., n) states, or (..., m) sensors if goals are on those, or a `Preview` of how it moves;
+                the start by default.
 
         Raises:
             ShapeError: the belief does not have the states that are read, or the goal's size is off.
@@ -195,7 +208,9 @@ class SamplingHorizon:
                         all_[chosen] = own
                     cost[chosen], effective[chosen] = said
         memory = Policies(*rows)
-        u, inputs = memory.inputs[:, 0], np.concatenate([memory.inputs[:, 1:], memory.inputs[:, -1:]], axis=1)
+        inputs = np.concatenate([memory.inputs[:, 1:], memory.inputs[:, -1:]], axis=1)
+        u = self._applied(memory.inputs[:, 0], x, memory.end, memory.gain)
+        u = np.where(np.isfinite(u), u, memory.inputs[:, 0])
         rows = [a.reshape(*batch, *a.shape[1:]) for a in memory._replace(inputs=inputs)]
         u = u.reshape(*batch, u.shape[-1])
         return Policies(*rows), u, SamplingInfo(u, np.zeros_like(u), cost.reshape(*batch, 2), effective.reshape(batch))
@@ -205,9 +220,12 @@ class SamplingHorizon:
     ) -> tuple[Policies, tuple[Array, Array]]:
         """Return the memory (k, …) with the new plan, not yet moved on, and the sample's costs and effective size."""
         functional, low, high = self._functional, *self._functional._limits
-        terminal = memory.terminal.copy()
+        end, terminal, gain = memory.end.copy(), memory.terminal.copy(), memory.gain.copy()
         for row in np.flatnonzero((memory.goal != goals[:, -1]).any(axis=-1)):
-            terminal[row] = functional._terminal(goals[row, -1])[0]
+            near = end[row] if np.isfinite(memory.goal[row]).all() else x[row]
+            end[row] = functional._end(goals[row, -1], near)
+            terminal[row], L = functional._terminal(end[row])
+            gain[row] = L if self.feedback else 0.0
         inputs = limited(memory.inputs, low, high)
         keys = [np.random.default_rng(key) for key in memory.drawn]
         for i in range(iterations):
@@ -217,7 +235,7 @@ class SamplingHorizon:
             width = self.narrowing ** (i % self.iterations)
             moves = width * np.swapaxes((self._roots @ z[..., None])[..., 0], -1, -2)
             plans = limited(inputs[:, None] + moves, low, high)
-            G = self._expected(x, e, goals, plans, terminal)
+            G = self._expected(x, e, goals, plans, end, terminal, gain)
             best = G.min(axis=1, keepdims=True)
             gap = np.partition(G, self.elites - 1, axis=1)[:, self.elites - 1, None] - best
             # Where fewer than E plans lead anywhere, or all are as good, only the best count.
@@ -231,19 +249,31 @@ class SamplingHorizon:
         # Where none led anywhere, the next decision starts afresh.
         goal = np.where(found[:, None], goals[:, -1], np.nan)
         effective = np.where(found, 1.0 / np.where(found, (q**2).sum(axis=1), 1.0), 0.0)
-        return Policies(inputs, drawn, goal, terminal), (np.stack([G[:, 0], best[:, 0]], axis=-1), effective)
+        return Policies(inputs, drawn, goal, end, terminal, gain), (np.stack([G[:, 0], best[:, 0]], axis=-1), effective)
 
-    def _expected(self, x: Array, e: Array, goals: Array, plans: Array, terminal: Array) -> Array:
+    def _applied(self, v: Array, x: Array, end: Array, gain: Array) -> Array:
+        """Return the inputs (k, …, p) of v at states x (k, …, n), with the ends (k, n) and gains (k, p, n)."""
+        if not self.feedback:
+            return v
+        end = np.broadcast_to(end.reshape(len(end), *[1] * (x.ndim - 2), -1), x.shape)
+        away = self.model.difference(x, end)
+        return limited(v - np.einsum("kpn,k...n->k...p", gain, away), *self._functional._limits)
+
+    def _expected(
+        self, x: Array, e: Array, goals: Array, plans: Array, end: Array, terminal: Array, gain: Array
+    ) -> Array:
         """Return G (k, K) of plans (k, K, H, p) from x (k, n), with what e (k, ·) foretells."""
         model, functional = self.model, self._functional
         ahead = functional._foreseen(e)
         w, d, push = (ahead.get(name) for name in ("w", "d", "push"))
         states = np.empty((*plans.shape[:2], self.horizon + 1, x.shape[-1]))
         states[:, :, 0] = now = np.broadcast_to(x[:, None], (*plans.shape[:2], x.shape[-1]))
+        inputs = np.empty_like(plans)
         for k in range(self.horizon):
-            u = plans[:, :, k]
+            inputs[:, :, k] = u = self._applied(plans[:, :, k], now, end, gain)
             now = model.transition(now, u if d is None else u + d[:, None], None if w is None else w[:, None, k])
             states[:, :, k + 1] = now = now if push is None else model.integrate(now, push[:, None, k])
         weight, rho, _ = functional._weights
-        away = model.difference(states, np.broadcast_to(goals[:, None], states.shape))
-        return plan_cost(away, plans - model.start[1], weight, rho, terminal[:, None])
+        away = functional._aim.miss(states[:, :, :-1], goals[:, None, :-1])
+        last = model.difference(now, np.broadcast_to(end[:, None], now.shape))
+        return plan_cost(away, last, inputs - model.start[1], weight, rho, terminal[:, None])

@@ -14,10 +14,11 @@ from pcctrl.arrays import Array
 from pcctrl.errors import FileError, ParameterError, UnknownNameError
 
 if TYPE_CHECKING:
+    from pcctrl.evaluation.rollout import Episode
     from pcctrl.filters import Estimate
-    from pcctrl.models import LinearModel
+    from pcctrl.models import GenerativeModel
 
-__all__ = ["Log", "read_log", "write_estimate"]
+__all__ = ["Log", "read_log", "write_estimate", "write_log"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,26 +38,27 @@ class Log:
     t: Array
 
 
-def read_log(path: Path, model: LinearModel, truth: Sequence[str] = ()) -> Log:
+def read_log(path: Path, model: GenerativeModel, truth: Sequence[str] = ()) -> Log:
     """Read a CSV file whose header names the model's sensors and inputs, and optionally ``t`` and true states.
 
     Args:
-        path: the file. An empty cell or ``nan`` is a missing sample; inputs that are not there rest.
+        path: the file. An empty cell or ``nan`` is a missing sample; an input that is missing in a row is held from
+            the row before, and one that is not there at all rests.
         model: names the columns. If there is a ``t``, it must advance by the model's sample time.
-        truth: columns to read for scoring, each the name of a state.
+        truth: states to read for scoring, of columns called so, or ``true_<state>``.
 
     Raises:
         FileError: the file is missing, empty, ragged or not numeric.
         UnknownNameError: a sensor or truth column is missing, or a truth is no state.
-        ParameterError: ``t`` does not advance by the model's sample time, an input is missing in a row, or no sensor
-            was ever read.
+        ParameterError: ``t`` does not advance by the model's sample time, or no sensor was ever read.
     """
     header, cells = _read(path)
     states, inputs, sensors = (list(names or ()) for names in (model.states, model.inputs, model.sensors))
     for name in truth:
         if name not in states:
             raise UnknownNameError(name="truth", expected=f"a state among {', '.join(states)}", received=name)
-    for name in (*sensors, *truth):
+    scored = [f"true_{name}" if f"true_{name}" in header else name for name in truth]
+    for name in (*sensors, *scored):
         if name not in header:
             raise UnknownNameError(name=str(path), expected=f"a column {name}", received=f"columns {', '.join(header)}")
 
@@ -66,21 +68,51 @@ def read_log(path: Path, model: LinearModel, truth: Sequence[str] = ()) -> Log:
     y = columns(sensors)
     if not np.isfinite(y).any():
         raise ParameterError(name=str(path), expected="some sample of a sensor", received="none")
-    u = np.tile(model.operating_point[1], (len(y), 1))  # type: ignore[index]
-    present = [name for name in inputs if name in header]
-    u[:, [inputs.index(name) for name in present]] = columns(present)
-    if not np.isfinite(u).all():
-        row = int(np.argwhere(~np.isfinite(u))[0][0])
-        raise ParameterError(name=f"{path} row {row + 2}", expected="a number for every input", received="none")
-    t: Array = np.arange(float(len(y))) * model.dt
-    if "t" in header:
-        t = columns(["t"])[:, 0]
-        steps = np.diff(t)
-        if len(steps) and not (np.abs(steps - model.dt) < 0.05 * model.dt).all():
-            row = int(np.argmax(np.abs(np.nan_to_num(steps, nan=np.inf) - model.dt)))
-            expected = f"t to advance by dt = {model.dt:g} s (leave missing samples as empty cells)"
-            raise ParameterError(name=f"{path} row {row + 3}", expected=expected, received=f"{steps[row]:g} s")
-    return Log(y, u, columns(list(truth)), t)
+    u = np.tile(model.start[1], (len(y), 1))
+    for i, name in enumerate(_columns_of(inputs, sensors)):
+        if name in header:
+            u[:, i] = _held(columns([name])[:, 0], float(u[0, i]))
+    t = columns(["t"])[:, 0] if "t" in header else np.full(len(y), np.nan)
+    return Log(y, u, columns(scored), _times(path, t, model.dt))
+
+
+def _columns_of(inputs: Sequence[str], sensors: Sequence[str]) -> list[str]:
+    """Return the columns of inputs: ``input_<name>`` where a sensor has that name."""
+    return [f"input_{name}" if name in sensors else name for name in inputs]
+
+
+def _held(values: Array, first: float) -> Array:
+    """Return the values (T,) with the last one in place of each that is missing, and ``first`` before there is any."""
+    known = np.isfinite(values)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))
+    return np.where(last < 0, first, values[last])
+
+
+def _times(path: Path, t: Array, dt: float) -> Array:
+    """Return the times (T,) with those that are missing filled in; ParameterError if they are not ``dt`` apart."""
+    known, rows = np.flatnonzero(np.isfinite(t)), np.arange(float(len(t)))
+    if not len(known):
+        return rows * dt
+    steps, passed = np.diff(t[known]), np.diff(rows[known])
+    wrong = np.abs(steps - passed * dt) >= 0.05 * dt
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        expected = f"t to advance by dt = {dt:g} s (leave missing samples as empty cells)"
+        received = f"{steps[first] / passed[first]:g} s"
+        raise ParameterError(name=f"{path} row {known[first + 1] + 2}", expected=expected, received=received)
+    return np.asarray(np.where(np.isfinite(t), t, t[known[0]] + (rows - known[0]) * dt))
+
+
+def write_log(path: Path, episode: Episode, model: GenerativeModel) -> None:
+    """Write what `read_log` reads: ``t``, the sensors, the inputs, and each true state as ``true_<state>``.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    states, inputs, sensors = (list(names or ()) for names in (model.states, model.inputs, model.sensors))
+    header = ["t", *sensors, *_columns_of(inputs, sensors), *(f"true_{name}" for name in states)]
+    t = np.arange(len(episode.cost)) * episode.dt
+    _write(path, header, np.column_stack([t, episode.observation, episode.action, episode.state]), "log")
 
 
 def write_estimate(path: Path, estimate: Estimate, t: Array, states: Sequence[str]) -> None:
@@ -91,10 +123,14 @@ def write_estimate(path: Path, estimate: Estimate, t: Array, states: Sequence[st
     """
     header = ["t", *(name for state in states for name in (state, f"{state}_std"))]
     both = np.stack([estimate.mean, estimate.std], axis=-1).reshape(len(t), -1)
+    _write(path, header, np.column_stack([t, both]), "estimate")
+
+
+def _write(path: Path, header: Sequence[str], columns: Array, what: str) -> None:
     try:
-        np.savetxt(path, np.column_stack([t, both]), fmt="%.9g", delimiter=",", header=",".join(header), comments="")
+        np.savetxt(path, columns, fmt="%.9g", delimiter=",", header=",".join(header), comments="")
     except OSError as error:
-        raise FileError(name=str(path), expected="room for the estimate", received=error.strerror or error) from None
+        raise FileError(name=str(path), expected=f"room for the {what}", received=error.strerror or error) from None
 
 
 def _read(path: Path) -> tuple[list[str], Array]:

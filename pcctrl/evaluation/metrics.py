@@ -14,7 +14,7 @@ from pcctrl.arrays import Array
 if TYPE_CHECKING:
     from pcctrl.evaluation.rollout import Episode
 
-__all__ = ["Interval", "Row", "Summary", "difference", "interval", "score", "summarise"]
+__all__ = ["Interval", "Row", "Summary", "difference", "doubt_nis", "interval", "score", "summarise"]
 
 _RESAMPLES = 5000
 
@@ -120,6 +120,34 @@ def _nis(episode: Episode, where: slice) -> float:
     present = np.count_nonzero(np.isfinite(episode.observation[where]))
     sensors = episode.observation.shape[1]
     return float(sensors * episode.nis[where].sum() / present) if present else float("nan")
+
+
+def doubt_nis(nis: float, sensors: int, samples: int) -> str:
+    """Return in words what is wrong with a mean NIS, or nothing.
+
+    It is far off outside its chi-squared band of 99.9 % and by more than a tenth, which is more than a good
+    approximation makes of it.
+
+    Args:
+        nis: mean over the samples.
+        sensors: that it should be.
+        samples: behind it.
+    """
+    low, high = scipy.stats.chi2.ppf([0.0005, 0.9995], sensors * samples) / samples
+    low, high = min(low, 0.9 * sensors), max(high, 1.1 * sensors)
+    if not np.isfinite(nis) or low <= nis <= high:
+        return ""
+    # Errors go with the root of their squares.
+    ratio = float(np.sqrt(nis / sensors))
+    if nis > high:
+        return (
+            f"NIS {nis:.3g} where {sensors} is expected: the filter is too sure of itself, its errors are "
+            f"{ratio:.1f} × what it believes (noise told too small, or a model that is wrong)"
+        )
+    return (
+        f"NIS {nis:.3g} where {sensors} is expected: the filter is too modest, its errors are {ratio:.2f} × what it "
+        "believes (noise told too large, or smoother than its generalised coordinates can say)"
+    )
 
 
 def interval(values: Array) -> Interval:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pcctrl.evaluation.rollout import Episode
     from pcctrl.filters import Estimate
 
-__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview", "plot_recording"]
+__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview", "plot_recording", "plot_run"]
 
 _SHOWN = 200
 _COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#999999", "#009e73", "#cc79a7", "#56b4e9", "#000000")
@@ -41,8 +41,9 @@ def plot_estimates(path: Path, episodes: Mapping[str, Episode], states: Sequence
             margin = 0.3 * max(high - low, 1e-9)
             axes[row][column].set_ylim(low - margin, high + margin)
             axes[row][0].set_ylabel(state)
-        axes[0][column].set_title(name)
-        axes[-1][column].set_xlabel("time [s]")
+        told = np.isfinite(e.estimate_std).any()
+        axes[0][column].set_title(name if told else f"{name} (tuned for cost: no band)", fontsize=10)
+        axes[-1][column].set_xlabel(_time(len(e.cost)))
     axes[0][0].legend(fontsize=7)
     _write(figure, path)
 
@@ -61,7 +62,9 @@ def plot_innovations(path: Path, episodes: Mapping[str, Episode], sensors: Seque
             axis.plot(t, innovation, ".", ms=2, color=_COLOURS[0])
             axis.plot(t, bound, "k-", t, -bound, "k-", lw=0.8)
             seen = np.isfinite(innovation)
-            if seen.any():
+            if seen.any() and not np.isfinite(bound[seen]).any():
+                axis.set_title(f"{name}: tuned for cost, expects nothing", fontsize=8)
+            elif seen.any():
                 # The first samples are expected to surprise: let the later ones set the scale.
                 reach = 1.2 * max(np.quantile(np.abs(innovation[seen]), 0.999), np.median(bound[seen]))
                 axis.set_ylim(-reach, reach)
@@ -93,7 +96,7 @@ def plot_recording(
             axes[row][0].set_ylabel(state)
         axes[0][column].set_title(name)
         axes[-1][column].set_xlabel("time [s]")
-    axes[0][0].legend(fontsize=7)
+    axes[next((row for row, state in enumerate(states) if state in truth), 0)][0].legend(fontsize=7)
     try:
         _write(figure, path)
     except OSError as error:
@@ -109,6 +112,35 @@ def plot_costs(path: Path, episodes: Mapping[str, Episode]) -> None:
         axis.plot(t * e.dt, np.cumsum(e.cost) / t, color=colour, label=name + (" (failed)" if e.failed else ""))
     axis.set(xlabel="time [s]", ylabel="mean cost a sample until then", yscale="log")
     axis.legend()
+    _write(figure, path)
+
+
+def plot_run(path: Path, title: str, e: Episode, states: Mapping[str, int], inputs: Sequence[str]) -> None:
+    """Write the picture of one episode: some states with estimate and goal, and the inputs below them, all of it.
+
+    Args:
+        path: PNG file.
+        title: above it.
+        e: the episode.
+        states: labels, and which of the states they are.
+        inputs: names.
+    """
+    t = np.arange(len(e.cost)) * e.dt
+    figure = Figure(figsize=(11.0, 1.6 * (len(states) + 1) + 0.8), layout="constrained")
+    *above, below = figure.subplots(len(states) + 1, 1, sharex=True)
+    for axis, (label, i) in zip(above, states.items(), strict=True):
+        _band(axis, t, e, i)
+        axis.set_ylabel(label)
+        parts = np.concatenate([e.state[:, i], e.estimate[:, i], e.goal[:, i]])
+        low, high = np.nanmin(parts), np.nanmax(parts)
+        margin = 0.3 * max(high - low, 1e-9)
+        axis.set_ylim(low - margin, high + margin)
+    above[0].legend(fontsize=7, loc="upper right", ncols=4)
+    for colour, name, u in zip(_cycle(len(inputs)), inputs, e.action.T, strict=True):
+        below.step(t, u, where="post", lw=0.9, color=colour, label=name)
+    below.set(xlabel="time [s]", ylabel="inputs")
+    below.legend(fontsize=7, loc="upper right", ncols=8)
+    figure.suptitle(title, fontsize=10)
     _write(figure, path)
 
 
@@ -135,16 +167,17 @@ def plot_overview(
     shown = [n for n, e in episodes.items() if np.isfinite(e.estimate).any()][:2]
     figure = Figure(figsize=(11.0, 4.4), layout="constrained")
     left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1.25, 1.0))).flat
-    kept = [np.abs(v[:_SHOWN, state]).max() for n in shown for v in (episodes[n].state, episodes[n].estimate)]
-    reach = 1.6 * max([*kept, 1e-9])
+    parts = [v[:_SHOWN, state] for n in shown for v in (episodes[n].state, episodes[n].estimate, episodes[n].goal)]
+    kept = np.concatenate([part[np.isfinite(part)] for part in parts]) if parts else np.zeros(1)
+    middle, reach = 0.5 * (kept.max() + kept.min()), 0.8 * max(np.ptp(kept), 1e-9)
     for axis, name in zip(np.atleast_1d(left.subplots(max(len(shown), 1), 1, sharex=True)), shown, strict=False):
         e = episodes[name]
         _band(axis, np.arange(len(e.cost))[:_SHOWN] * e.dt, e, state)
         error = np.sqrt(np.mean(np.square(e.estimate - e.state)[:, state]))
         axis.set_title(f"{name}: {label}, RMSE {error:.3g}", fontsize=9)
-        axis.set_ylim(-reach, reach)
-        axis.set_xlabel("time [s]")
-        axis.legend(fontsize=7, loc="upper right", ncols=3)
+        axis.set_ylim(middle - reach, middle + reach)
+        axis.set_xlabel(_time(len(e.cost)))
+        axis.legend(fontsize=7, loc="upper right", ncols=4)
     _cost_points(right.subplots(), summaries, rows)
     figure.suptitle(title, fontsize=10)
     _write(figure, path)
@@ -180,9 +213,16 @@ def _tick(name: str, summary: Summary) -> str:
 
 def _band(axis: Axes, t: np.ndarray, e: Episode, i: int) -> None:
     mean, std = e.estimate[: len(t), i], e.estimate_std[: len(t), i]
-    axis.fill_between(t, mean - 2.0 * std, mean + 2.0 * std, color=_COLOURS[0], alpha=0.2, lw=0, label="± 2σ")
+    if np.isfinite(std).any():
+        axis.fill_between(t, mean - 2.0 * std, mean + 2.0 * std, color=_COLOURS[0], alpha=0.2, lw=0, label="± 2σ")
     axis.plot(t, mean, color=_COLOURS[0], lw=1.2, label="estimate")
     axis.plot(t, e.state[: len(t), i], color="black", lw=0.9, label="truth")
+    if np.isfinite(e.goal[: len(t), i]).any():
+        axis.plot(t, e.goal[: len(t), i], "--", color=_COLOURS[4], lw=0.9, label="goal")
+
+
+def _time(samples: int) -> str:
+    return "time [s]" if samples <= _SHOWN else f"time [s], the first {_SHOWN} of {samples} samples"
 
 
 def _grid(rows: int, columns: int, *, share: bool = True) -> tuple[Figure, np.ndarray]:

@@ -49,6 +49,7 @@ class Episode:
         dt: sample time in seconds.
         failed: whether the environment terminated, or its physics broke down (see `physics.broken`).
         state: (T, n) true state when the sample was taken.
+        goal: (T, n) state that was wanted, NaN where the environment says none, or no state.
         observation: (T, m) what the sensors read; NaN is missing.
         estimate: (T, n) mean of the belief, NaN if the agent makes no estimate of the state.
         estimate_std: (T, n) its standard deviation.
@@ -64,6 +65,7 @@ class Episode:
     dt: float
     failed: bool
     state: Array
+    goal: Array
     observation: Array
     estimate: Array
     estimate_std: Array
@@ -113,6 +115,7 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         action = policy.act(observation, goal)
         elapsed = 1e-3 * (time.perf_counter_ns() - start)
         _record(rows, policy, state, observation, action)
+        rows["goal"].append(_wanted(goal, state))
         rows["step_us"].append(elapsed)
         observation, reward, failed, truncated, info = env.step(action)
         cost = info.get("cost", -float(reward))
@@ -128,6 +131,13 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
             )
     data: dict[str, Any] = {key: np.array(value) for key, value in rows.items()}
     return Episode(dt=float(env.get_wrapper_attr("dt")), failed=bool(failed), **data)
+
+
+def _wanted(goal: Any, state: Array) -> Array:
+    """Return the state (n,) that is wanted now, NaN if it is not said."""
+    now = np.asarray(getattr(goal, "goals", goal))
+    now = now[0] if now.ndim == 2 else now
+    return now if now.shape == state.shape else np.full(state.shape, np.nan)
 
 
 def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observation: Array, action: Array) -> None:

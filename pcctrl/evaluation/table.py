@@ -9,11 +9,11 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from pcctrl.evaluation.metrics import Interval, Summary
+from pcctrl.evaluation.metrics import Interval, Summary, doubt_nis
 
 MIN_SEEDS = 6
 
-__all__ = ["comparison_table", "headline", "legend"]
+__all__ = ["comparison_table", "headline", "legend", "nis_doubts"]
 
 
 def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int) -> Table:
@@ -41,6 +41,18 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int)
             style="red" if s.failures else "",
         )
     return table
+
+
+def nis_doubts(summaries: Mapping[str, Summary], sensors: int, samples: int) -> list[str]:
+    """Return a sentence on each agent whose NIS is far off; a filter whose noise was tuned for cost is not one.
+
+    Args:
+        summaries: by agent.
+        sensors: number of sensors.
+        samples: scored of each seed.
+    """
+    said = {n: doubt_nis(s.nis, sensors, samples * s.seeds) for n, s in summaries.items() if s.nis is not None}
+    return [f"{name}: {text}." for name, text in said.items() if text]
 
 
 def headline(summaries: Mapping[str, Summary]) -> str:
@@ -72,7 +84,7 @@ def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: i
     lines = [
         "Cost: mean a sample (interquartile mean), below it the 95 % bootstrap interval of the mean over seeds.",
         f"vs {first}: paired difference on the same noise, with its 95 % interval. RMSE: of all states, in SI units.",
-        "NIS: normalised innovation squared, expected value in brackets.",
+        "NIS: normalised innovation squared, expected value in brackets; of a filter tuned for cost it says nothing.",
     ]
     if settle:
         starts = ", ".join(f"{name} {_number(s.start_cost)}" for name, s in summaries.items())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.errors import ModelError
+from pcctrl.models.delayed import Delayed
 from pcctrl.models.linear import LinearModel
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def free_joints(
     estimate; torques w that disturb the joints push them by the mass matrix M₀ at the start.
 
     Args:
-        model: with nv positions and their rates for states, and sensors that are linear in them.
+        model: with nv positions and their rates for states, and sensors that are linear in them; they may be late.
         mechanics: of the model; None where w stands for accelerations in rad/s² itself.
         disturbance: rate of the random walk d in rad/s² per √s, one number or (nv,), or None.
 
@@ -54,4 +55,5 @@ def free_joints(
         operating_point=(x, np.zeros(nv), y),
         states=model.states,
         sensors=model.sensors,
+        delay=np.asarray(model.delay, dtype=np.float64) if isinstance(model, Delayed) else None,
     )

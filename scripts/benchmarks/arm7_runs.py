@@ -49,7 +49,7 @@ CREEP = 0.1
 LOAD = 1.0
 # Of each kind of parameter: spread, seconds over which it changes by that, least and greatest.
 PRIORS = {
-    "load": (0.3, 20.0, 0.0, 5.0),
+    "load": (0.5, 20.0, 0.0, 5.0),
     "scale": (0.3, 200.0, -0.5, 2.0),
     "viscous": (0.2, 100.0, 0.0, 5.0),
     "coulomb": (0.3, 100.0, 0.0, 3.0),

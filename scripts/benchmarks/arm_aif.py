@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -20,23 +20,24 @@ __all__ = ["AIF", "arm_model"]
 _RATE, _TORQUE = 1.0, 100.0
 
 
-def _next(x: Array, u: Array, w: Array) -> Array:  # noqa: ARG001 (nothing but the torques is disturbed)
+def _next(x: Array, u: Array, w: Array, scale: float) -> Array:  # noqa: ARG001 (nothing but the torques is disturbed)
     q, rate = x[..., :2], x[..., 2:]
-    return np.concatenate([q + DT * rate, rate + DT * acceleration(q, rate, u)], axis=-1)
+    return np.concatenate([q + DT * rate, rate + DT * acceleration(q, rate, u, scale)], axis=-1)
 
 
 def _read(x: Array, u: Array) -> Array:  # noqa: ARG001
     return x + 0.0
 
 
-def arm_model(walk: float) -> NonlinearModel:
+def arm_model(walk: float, scale: float = 1.0) -> NonlinearModel:
     """Return the arm as it is simulated, seen in both angles and rates.
 
     Args:
         walk: rate of the torques' random walk, N·m/√s.
+        scale: factor on all masses and inertias, to be wrong in them.
     """
     return NonlinearModel(
-        _next,
+        partial(_next, scale=scale),
         _read,
         dt=DT,
         time="discrete",
@@ -80,6 +81,7 @@ class AIF:
         walk: rate of the torques' random walk, N·m/√s.
         limit: of each torque, N·m.
         threshold: of a surprise, in variances; None for no rule.
+        scale: factor on all masses and inertias that it is told, 1 for the truth.
     """
 
     tau: float
@@ -87,10 +89,11 @@ class AIF:
     walk: float
     limit: float
     threshold: float | None = 12.0
+    scale: float = 1.0
 
     @cached_property
     def _filter(self) -> NonlinearPCFilter:
-        return NonlinearPCFilter(arm_model(self.walk), 0, iterations=1, outlier_threshold=self.threshold)
+        return NonlinearPCFilter(arm_model(self.walk, self.scale), 0, iterations=1, outlier_threshold=self.threshold)
 
     @cached_property
     def _controller(self) -> ExpectedFreeEnergy:
@@ -114,5 +117,5 @@ class AIF:
         near = state[:, :2] + np.clip(goal - state[:, :2], -reach, reach)
         motion = Belief(state, np.eye(4), np.zeros(2), 4)
         _, wanted, _ = self._controller.act(None, motion, np.hstack([near, np.zeros_like(near)]))
-        u = torque_for(state[:, :2], state[:, 2:], wanted) - disturbance
+        u = torque_for(state[:, :2], state[:, 2:], wanted, self.scale) - disturbance
         return ahead, np.clip(u, -self.limit, self.limit), belief.state[:, :2]

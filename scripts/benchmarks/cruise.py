@@ -239,7 +239,7 @@ def run(console: Console) -> None:
         table.add_row(name, *cells, f"{s.fluctuation.mean():.3f}", f"{s.before.mean():.3f}")
         if name in REPEATED:
             was = REPEATED[name]
-            table.add_row("  from PUBLISHED", f"{was[0]:.0f}", "", "", f"{was[1]:.1f}", f"{was[2]:.3f}")
+            table.add_row("  as published", f"{was[0]:.0f}", "", "", f"{was[1]:.1f}", f"{was[2]:.3f}")
             ratios = (s.summed.mean() / was[0], s.integral.mean() / was[1], s.fluctuation.mean() / was[2])
             a, b, c = (f"{r:.2f}" for r in ratios)
             table.add_row("  ratio", a, "", "", b, c, end_section=name == "published, learning")

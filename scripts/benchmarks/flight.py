@@ -1,7 +1,7 @@
 """A real flight: roll rate of a quadcopter in a fan's wind, from its roll angle alone.
 
 Each filter's noise is fitted to the measured angle of one half of a flight, and scored on the roll rate of the other
-half; then the halves are exchanged. Data: Bos, Anil Meera, Benders & Wisse, ICRA 2022 (PUBLISHED §6); found through
+half; then the halves are exchanged. Data: Bos, Anil Meera, Benders & Wisse, ICRA 2022; found through
 PCCTRL_DATA.
 """
 

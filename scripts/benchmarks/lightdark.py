@@ -1,4 +1,4 @@
-"""The beacon world of PUBLISHED §11: planning over beliefs beside others, to food that is best seen from elsewhere."""
+"""The beacon world of `cpomdp`: planning over beliefs beside others, to food that is best seen from elsewhere."""
 
 from __future__ import annotations
 

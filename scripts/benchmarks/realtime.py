@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.arrays import Array
-from pcctrl.controllers import AdaptedTorque
+from pcctrl.controllers import AdaptedTorque, LowPass
 from pcctrl.models import MujocoModel
 from pcctrl.scripts.benchmarks.arm7_runs import adaptive, arms, invertible, outside, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
@@ -72,7 +72,8 @@ def measure(kinds: str, refresh: int, samples: int = SAMPLES) -> Times:
     believed = adaptive(model, kinds) if kinds else model
     filter_ = outside(believed, refresh=refresh)
     low, high = env.get_wrapper_attr("action_space").low, env.get_wrapper_attr("action_space").high
-    agent = RealTimeAgent(Agent(filter_, AdaptedTorque(invertible(believed), filter_.joint, _OMEGA, (low, high))))
+    law = LowPass(AdaptedTorque(invertible(believed), filter_.joint, _OMEGA, (low, high)), model.dt, 0.5 / _OMEGA)
+    agent = RealTimeAgent(Agent(filter_, law))
     physics = _physics(model)
     y, info = env.reset(seed=0)
     times = np.zeros((3, samples))

@@ -49,27 +49,27 @@ def gravity(q: Array) -> Array:
     return _G * np.stack([(_M1 * _C1 + _M2 * _L1) * np.cos(q[..., 0]) + outer, outer], axis=-1)
 
 
-def _lost(q: Array, rate: Array) -> Array:
-    """Return the torques (..., 2) that damping, gravity and the turning of the links take."""
+def _lost(q: Array, rate: Array, scale: float) -> Array:
+    """Return the torques (..., 2) that damping, gravity and the turning of the links take, masses times ``scale``."""
     eta = _M2 * _L1 * _C2 * np.sin(q[..., 1])
     w1, w2 = rate[..., 0], rate[..., 1]
     turning = np.stack([-eta * w2 * (2.0 * w1 + w2), eta * w1**2], axis=-1)
-    return np.asarray(_DAMPING * rate + gravity(q) + turning)
+    return np.asarray(_DAMPING * rate + scale * (gravity(q) + turning))
 
 
-def acceleration(q: Array, rate: Array, torque: Array) -> Array:
-    """Return the angular accelerations (..., 2)."""
+def acceleration(q: Array, rate: Array, torque: Array, scale: float = 1.0) -> Array:
+    """Return the angular accelerations (..., 2), of an arm whose masses and inertias are ``scale`` times as large."""
     m11, m12, m22 = _inertia(q[..., 1])
-    net = torque - _lost(q, rate)
+    net = (torque - _lost(q, rate, scale)) / scale
     f1, f2 = net[..., 0], net[..., 1]
     return np.stack([m22 * f1 - m12 * f2, m11 * f2 - m12 * f1], axis=-1) / (m11 * m22 - m12**2)[..., None]
 
 
-def torque_for(q: Array, rate: Array, wanted: Array) -> Array:
-    """Return the torques (..., 2) that bring about ``wanted`` accelerations (..., 2)."""
+def torque_for(q: Array, rate: Array, wanted: Array, scale: float = 1.0) -> Array:
+    """Return the torques (..., 2) that bring about ``wanted`` accelerations (..., 2); see `acceleration`."""
     m11, m12, m22 = _inertia(q[..., 1])
     a1, a2 = wanted[..., 0], wanted[..., 1]
-    return np.stack([m11 * a1 + m12 * a2, m12 * a1 + m22 * a2], axis=-1) + _lost(q, rate)
+    return scale * np.stack([m11 * a1 + m12 * a2, m12 * a1 + m22 * a2], axis=-1) + _lost(q, rate, scale)
 
 
 def hanging_model(disturbance: float | None = None, density: float = 1e-3) -> LinearModel:

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pcctrl.agents.planning import linear_near
 from pcctrl.arrays import Array
 from pcctrl.models import LinearModel, NonlinearModel
 from pcctrl.models.mujoco import MujocoModel
@@ -80,19 +81,7 @@ class Plant:
 
     def linear(self, samples: float) -> LinearModel:
         """Return the model linearised about upright, in white noise of the same variances."""
-        model, dt = self.told(samples), self.model.dt
-        u = model.start[1]
-        F, B, G, C, _, _ = model.jacobians(self.goal, u)
-        return LinearModel.from_discrete(
-            F,
-            B,
-            C,
-            dt=dt,
-            noise_input=G,
-            process_noise=[w.whitened(dt, sensor=False) for w in model.process_noise],
-            sensor_noise=[z.whitened(dt, sensor=True) for z in model.sensor_noise],
-            operating_point=(self.goal, u, model.readout(self.goal, u)),
-        )
+        return linear_near(self.told(samples), self.goal)
 
 
 class Turning(NonlinearModel):

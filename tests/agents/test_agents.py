@@ -202,7 +202,7 @@ def test_tuned_lqg_is_better_than_untuned_and_says_its_budget(task: Task) -> Non
 
 
 def test_unknown_names_and_environments_without_a_task() -> None:
-    with pytest.raises(UnknownNameError, match=r"aif, aif-reflex, .*lqg-tuned, .*pid"):
+    with pytest.raises(UnknownNameError, match=r"aif, aif-adaptive, .*lqg-tuned, .*pid"):
         agents.make("lgq", gym.make("pcctrl/CartPole-v0"))
     with pytest.raises(ModelError, match="env"):
         agents.make("aif", gym.make("Pendulum-v1"))

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import pytest
 
 from pcctrl import agents
 from pcctrl.agents import arms
 from pcctrl.controllers import Preview
-from pcctrl.envs import Arm2Env, Arm7Env, make_arm
+from pcctrl.envs import Arm2Env, Arm7Env, ArmEnv, make_arm
 from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
 from pcctrl.models import Mismatch, Task
@@ -46,6 +47,14 @@ def test_each_preset_tracks(name: str) -> None:
         assert error(env, agent, settle=0) > 2.0, "negative control: it starts off its reference"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "aif-adaptive"])
+def test_encoders_may_be_late_if_it_is_told(name: str) -> None:
+    late = make_arm(Arm2Env, delay=0.01)
+    assert error(late, agents.make(name, late)) < 5.0
+    # Negative control: told of no delay, it acts on what was.
+    assert error(late, agents.make(name, make_arm(Arm2Env))) > 7.0
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_actions_are_finite_and_limited_whatever_is_read(name: str) -> None:
     task = task_of(make_arm(Arm2Env))
@@ -60,6 +69,29 @@ def test_actions_are_finite_and_limited_whatever_is_read(name: str) -> None:
         u = agent.act(y, Preview(np.tile(task.model.start[0], (3, 1))))
         assert np.isfinite(u).all()
         assert ((task.low <= u) & (u <= task.high)).all()
+
+
+def test_one_that_adapts_learns_what_it_was_told_wrongly() -> None:
+    env = make_arm(Arm7Env, friction="coulomb", mismatch=Mismatch(mass=0.7, inertia=0.7), payload=(1.0, 0.2))
+    learns = agents.make("aif-adaptive", env)
+    assert error(env, learns, 900, 500) < 0.5
+    names = cast("Any", learns.filter).model.states
+    believed = dict(zip(names[14:], learns.belief.mean[14 : len(names)], strict=True))
+    # Masses of 70 % are short by 3/7; friction is 0.15 to 0.64 N·m by joint, told of as 0.
+    assert 0.25 < believed["scale"] < 0.6
+    assert 0.4 < believed["load:payload"] < 1.6
+    assert np.mean([v for name, v in believed.items() if name.startswith("coulomb")]) > 0.1
+    # Negative control: where the model is right it learns nothing of the kind.
+    right = make_arm(Arm7Env, friction="none")
+    learns = agents.make("aif-adaptive", right)
+    error(right, learns, 900, 500)
+    believed = dict(zip(names[14:], learns.belief.mean[14 : len(names)], strict=True))
+    assert max(abs(believed["scale"]), believed["load:payload"]) < 0.2
+
+
+def test_one_that_adapts_refuses_delays() -> None:
+    with pytest.raises(ModelError, match="delays"):
+        agents.make("aif-adaptive", make_arm(Arm2Env, delay=0.01))
 
 
 def test_an_agent_told_the_wrong_arm_is_saved_by_its_disturbance() -> None:
@@ -80,6 +112,41 @@ def test_a_rollout_records_the_arm() -> None:
     assert np.isfinite(episode.estimate).all()
     # Told the truth of the sensors, its estimates are better than any of them.
     assert np.sqrt(np.mean(np.square(episode.estimate - episode.state)[60:, :7])) < 1e-4
+
+
+@pytest.mark.parametrize("arm", [Arm2Env, Arm7Env])
+@pytest.mark.parametrize("name", ["aif", "aif-reflex", "aif-unbiased"])
+def test_it_holds_where_its_tip_presses_on_a_pad(name: str, arm: type[ArmEnv]) -> None:
+    env = make_arm(arm, trajectory="press")
+    agent, plant = agents.make(name, env), cast(ArmEnv, env.unwrapped)
+    low, high = agent.limits
+    observation, info = env.reset(seed=0)
+    errors, forces, force = [], [], np.zeros(6)
+    for _ in range(900):
+        u = agent.act(observation, info["goal"])
+        assert np.isfinite(u).all()
+        assert ((low <= u) & (u <= high)).all()
+        observation, _, failed, _, info = env.step(u)
+        assert not failed
+        errors.append((np.array(info["goal"].goals)[0] - info["state"])[: len(u)])
+        force[:] = 0.0
+        if plant.data.ncon:
+            mujoco.mj_contactForce(plant.model, plant.data, 0, force)
+        forces.append(force[0])
+    assert 1e3 * np.sqrt(np.mean(np.square(errors[500:]))) < 2.0
+    # It leans on it nearly all the time, and does not press harder and harder.
+    before, late = (float(np.mean(part)) for part in (forces[500:700], forces[700:]))
+    assert np.mean(np.array(forces[500:]) > 0.0) > 0.9
+    assert 12.0 < late < 30.0
+    assert abs(late - before) < 5.0
+
+
+def test_who_suspects_nothing_gives_way_to_a_pad() -> None:
+    """Negative control: without a disturbance in its belief the arm is held off where the pad lifts it."""
+    env = make_arm(Arm7Env, trajectory="press")
+    task = task_of(env)
+    sure, suspects = (error(env, build(task), 800, 500) for build in (arms.lqg, arms.lqg_integral))
+    assert sure > 2.0 * suspects
 
 
 @pytest.mark.parametrize("name", ["lqg", "aif-reflex", "slotine-li"])

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import scipy.linalg
 
 from pcctrl import agents
 from pcctrl.agents.planning import linearised
+from pcctrl.arrays import Array
 from pcctrl.envs import LIGHT_DARK, CartPoleEnv, NoiseOptions, plant_of, simulated
 from pcctrl.envs.light_dark import BEACON
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.evaluation import rollout
-from pcctrl.filters import KalmanFilter
+from pcctrl.filters import Belief, KalmanFilter
 from pcctrl.models import Delayed
 
 
@@ -85,3 +88,32 @@ def test_where_light_matters_the_agent_looks_first_and_one_blind_to_it_does_not(
     assert looked["aif"] < 0.6 * looked["ilqr"]
     with pytest.raises(ParameterError, match="its own"):
         NoiseOptions(colour="white").make(LIGHT_DARK, plant_of(LIGHT_DARK))
+
+
+def test_lqg_follows_what_no_input_moves() -> None:
+    """Of a walker and a target that stays: the gain is that of their distance alone, by its own Riccati equation."""
+    task = agents.task_of(gym.make("pcctrl/LightDark-v0"))
+    agent = agents.make("lqg", task)
+    step, weight, rho = task.model.dt, float(task.state_weight[0, 0]), float(task.action_weight[0, 0])
+    S = scipy.linalg.solve_discrete_are(np.eye(1), step * np.eye(1), weight * np.eye(1), rho * np.eye(1))[0, 0]
+    gain = step * S / (rho + step * step * S)
+    x = np.array([1.0, 2.0, 1.3, 1.8])
+    u = agent.controller.act(None, Belief(x, np.eye(4), np.zeros(2), 4), np.zeros(4))[1]
+    np.testing.assert_allclose(u, -gain * (x[:2] - x[2:]), rtol=1e-3)
+    # Negative control: what no input moves must stay where it is.
+    model = task.model
+
+    def away(x: Array, u: Array, w: Array) -> Array:
+        return np.asarray(model.f(x, u, w)) * [1.0, 1.0, 1.1, 1.1]  # type: ignore[attr-defined]
+
+    drifting: Any = model
+    with pytest.raises(ModelError, match="ilqr"):
+        agents.make("lqg", replace(task, model=replace(drifting, f=away, f_jacobians=None)))
+
+
+def test_it_finds_the_food_it_cannot_move() -> None:
+    env = gym.make("pcctrl/LightDark-v0")
+    episode = rollout(env, agents.make("lqg", env), steps=60, seed=0)
+    assert not episode.failed
+    start, end = (np.linalg.norm(x[:2] - x[2:]) for x in episode.state[[0, -1]])
+    assert end < 1.0 < start

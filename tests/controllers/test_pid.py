@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from plants import white_msd
 
-from pcctrl.controllers import PID, ActiveInferencePID
+from pcctrl.controllers import PID, ActiveInferencePID, Excitation
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.evaluation import fold_pid
-from pcctrl.filters import Belief, Readings
+from pcctrl.filters import Belief, KalmanFilter, Readings
 
 
 def reading(*y: float) -> Belief:
@@ -87,3 +87,23 @@ def test_rest_is_what_there_is_without_an_error() -> None:
     active = ActiveInferencePID(pid, np.ones((3, 1)), learning_rate=0.0)
     np.testing.assert_allclose(active.act(active.init(), belief)[1], [1.75, 1.5])
     np.testing.assert_allclose(pid.act(pid.init(), belief, goal=[0.1])[1], [1.95, 1.6])
+
+
+def test_an_excitation_stays_within_limits_and_moves_every_input_by_itself() -> None:
+    model = white_msd()
+    belief = KalmanFilter(model).init()
+    shaker = Excitation(np.array([0.5, 0.0, 0.0]), 0.01, ([0.0, -1.0, -np.inf], [1.0, 3.0, np.inf]))
+    state, inputs = shaker.init(), []
+    for _ in range(1000):
+        state, u, _ = shaker.act(state, belief)
+        inputs.append(u)
+    u = np.array(inputs)
+    assert (u.min(axis=0) >= [0.0, -1.0, -1.0]).all()
+    assert (u.max(axis=0) <= [1.0, 1.0, 1.0]).all()
+    assert (u.std(axis=0) > [0.05, 0.1, 0.1]).all()
+    assert (np.abs(np.corrcoef(u.T) - np.eye(3)) < 0.5).all()
+    frequencies = np.fft.rfftfreq(1000, 0.01)
+    power = np.abs(np.fft.rfft(u - u.mean(axis=0), axis=0)) ** 2
+    assert power[(frequencies > 0.3) & (frequencies < 2.3)].sum() > 0.95 * power.sum()
+    with pytest.raises(ParameterError, match="part"):
+        Excitation(np.zeros(1), 0.01, part=0.0)

@@ -12,6 +12,7 @@ from scipy.optimize import lsq_linear
 from pcctrl.agents import Agent
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, Preview, RecedingHorizon, iterated
+from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.box import box_minimum
 from pcctrl.controllers.iterated import Course, PlanStatus, Problem, Solution, descend, walk
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
@@ -54,9 +55,8 @@ def hanging(horizon: int = 40) -> tuple[Problem, Course]:
     goals, one = np.zeros((horizon + 1, 2)), np.eye(1)
     S = 20.0 * np.eye(2)
     low, high = (np.broadcast_to(limit, (horizon, 1)) for limit in model.limits)
-    problem = Problem(
-        model, True, np.array([3.0, 0.0]), goals, np.diag([1.0, 0.1]), 0.01 * one, S, np.zeros(1), low, high
-    )
+    around = np.zeros(2), np.diag([1.0, 0.1]), 0.01 * one, S
+    problem = Problem(Aim(model), np.array([3.0, 0.0]), goals[:-1], *around, np.zeros(1), low, high)
     return problem, Course(goals, np.zeros((horizon, 1)), np.zeros((horizon, 1, 2)), np.inf)
 
 
@@ -233,7 +233,7 @@ def test_rotations_are_planned_in_tangent_space() -> None:
     W, rho, S = planner._weights
     assert S is not None
     goals, wide = np.broadcast_to(goal, (13, 6)), np.full((12, 3), np.inf)
-    problem = Problem(model, False, x, goals, W, rho, S, np.zeros(3), -wide, wide)
+    problem = Problem(Aim(model), x, goals[:-1], goals[-1], W, rho, S, np.zeros(3), -wide, wide)
     inputs, still = np.vstack([u, plan.inputs[:-1]]), np.zeros((12, 3, 6))
     course = Course(np.zeros((13, 6)), inputs, still, np.inf)
     assert walk(problem, course, 0.0 * inputs).cost == pytest.approx(info.cost[1], rel=1e-9)

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from plants import smooth_msd
+from plants import smooth_cart_pole, smooth_msd
 
 from pcctrl.agents import Agent, make
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, RecedingHorizon, SamplingHorizon
+from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.iterated import Course, Problem, walk
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, PCFilter
@@ -82,7 +83,8 @@ def test_its_functional_is_that_of_the_receding_horizon() -> None:
     foreseen, S = planner._foreseen(BELIEF.mean[2:6]), planner._terminal(goal)[0]
     goals, low, high = np.broadcast_to(goal, (16, 2)), *planner._box
     weight, rho, _ = planner._weights
-    problem = Problem(model, True, BELIEF.state, goals, weight, rho, S, np.zeros(1), low, high, **foreseen)
+    around = goals[-1], weight, rho, S
+    problem = Problem(Aim(model), BELIEF.state, goals[:-1], *around, np.zeros(1), low, high, **foreseen)
     rest = Course(np.zeros((16, 2)), np.zeros((15, 1)), np.zeros((15, 1, 2)), np.inf)
     assert info.cost[0] == pytest.approx(walk(problem, rest, rest.inputs).cost, rel=1e-12)
     assert info.cost[1] < info.cost[0]
@@ -212,3 +214,20 @@ def test_arguments_are_checked() -> None:
             SamplingHorizon(pendulum(), 1.0, 1.0, noises)  # type: ignore[arg-type]
     with pytest.raises(ShapeError):
         sampler().act(sampler().init(), belief_of(pendulum(), np.zeros(2)))
+
+
+def test_about_a_feedback_an_unstable_plant_is_held_where_open_loops_lose_it() -> None:
+    model, weight, rho = smooth_cart_pole(0.0), [1.0, 0.1, 10.0, 0.1], 0.01
+    exact = ExpectedFreeEnergy(model, weight, rho, order=0)
+    x = np.array([0.1, 0.0, 0.05, 0.0])
+    noises = [Smooth(1e-6, 0.1)]
+    settings: dict[str, Any] = {"horizon": 15, "plans": 8, "elites": 4, "limits": (-50.0, 50.0)}
+    held, open_ = (
+        SamplingHorizon(model, weight, rho, noises, **settings, feedback=feedback) for feedback in (True, False)
+    )
+    # Where next to nothing is tried, the policy is the regulator; negative control: without it, nothing is done.
+    want = exact.value.L @ -x
+    np.testing.assert_allclose(held.act(held.init(), belief_of(model, x))[1], want, atol=1e-4)
+    assert abs(open_.act(open_.init(), belief_of(model, x))[1][0]) < 1e-4
+    lost = held.act(held.init(), belief_of(model, x * np.nan))[1]
+    assert np.isfinite(lost).all()

@@ -55,6 +55,7 @@ def test_contract(env_id: str) -> None:
     sensed = list(range(nv)) * 2
     check_environment(lambda: gym.make(env_id), sensed)
     check_environment(lambda: ARMS[env_id](trajectory="reach"), sensed)
+    check_environment(lambda: ARMS[env_id](trajectory="press"), sensed)
     check_endings(lambda: gym.make(env_id, max_episode_steps=25), 25, None)
 
 
@@ -180,6 +181,26 @@ def test_holding_feels_a_push_for_a_second() -> None:
         env.data.qpos[:], env.data.qvel[:] = env.home, 0.0
     assert sorted(set(np.round(felt, 6))) == [0.0, 50.0]
     assert abs(sum(f > 0 for f in felt) - 1000) <= 1
+
+
+@pytest.mark.parametrize("arm", ARMS.values())
+def test_pressing_feels_a_pad_that_no_model_is_told_of(arm: type[ArmEnv]) -> None:
+    pressing, free = (arm(trajectory, White(density=1e-9), "none") for trajectory in ("press", "hold"))
+    for env in (pressing, free):
+        env.reset(seed=0)
+        env.data.qpos[:], env.data.qvel[:] = env.home, 0.0
+        for _ in range(3):
+            # Held where it is, so that the pad bears what it bears at home.
+            env.step(env._effort[env._now - env._first])
+            env.data.qpos[:], env.data.qvel[:] = env.home, 0.0
+            mujoco.mj_forward(env.model, env.data)
+    assert free.data.ncon == 0
+    assert pressing.data.ncon == 1
+    # Where the reference is, the tip is 4 mm deep.
+    assert pressing.data.contact[0].dist == pytest.approx(-0.004, abs=1e-4)
+    told, blind = (env.task([White(std=1e-3)] * len(env.reading_std)).model for env in (pressing, free))
+    x = told.start[0]
+    np.testing.assert_array_equal(told.transition(x, told.start[1]), blind.transition(x, blind.start[1]))
 
 
 def test_the_told_model_is_wrong_as_asked() -> None:

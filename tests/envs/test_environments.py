@@ -190,8 +190,8 @@ def test_sensors_wrap_any_environment() -> None:
         (lambda: Sensors(CartPoleEnv(), bias=np.nan), ParameterError, "bias"),
         (lambda: Sensors(gym.make("FrozenLake-v1")), ShapeError, "env"),
         (lambda: Sensors(gym.make("MountainCar-v0")), ParameterError, "dt"),
-        (lambda: CartPoleEnv(White(std=1.0)), ParameterError, "process_noise"),
-        (lambda: CartPoleEnv(0.5), ParameterError, "process_noise"),  # type: ignore[arg-type]
+        (lambda: CartPoleEnv(White(std=1.0)), ParameterError, "process_noise[0]"),
+        (lambda: CartPoleEnv(0.5), ShapeError, "process_noise"),  # type: ignore[arg-type]
         (lambda: Sensors(CartPoleEnv(), [0.1, 0.1]), ParameterError, "noise[0]"),  # type: ignore[list-item]
         (lambda: Sensors(CartPoleEnv(), delay=1e300), ParameterError, "delay"),
         (lambda: CartPoleEnv().step(np.zeros(1)), ParameterError, "step"),
@@ -215,3 +215,12 @@ def test_bad_actions_are_named() -> None:
         env.step(np.zeros(2))
     with pytest.raises(ParameterError, match="action"):
         env.step(np.array([np.nan]))
+
+
+def test_rendering_without_a_display_says_what_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(ParameterError, match="MUJOCO_GL=egl"):
+        CartPoleEnv(render_mode="rgb_array")
+    assert CartPoleEnv().render_mode is None

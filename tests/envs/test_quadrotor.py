@@ -142,7 +142,7 @@ def test_agents_live_with_the_loss_of_a_rotor() -> None:
     ("build", "error", "name"),
     [
         (lambda: QuadrotorEnv(White(density=1.0)), ShapeError, "process_noise"),
-        (lambda: QuadrotorEnv([White(std=1.0)] * 6), ParameterError, "process_noise"),
+        (lambda: QuadrotorEnv([White(std=1.0)] * 6), ParameterError, "process_noise[0]"),
         (lambda: QuadrotorEnv(wind=-1.0), ParameterError, "wind"),
         (lambda: QuadrotorEnv(wind=200.0), ParameterError, "wind"),
         (lambda: QuadrotorEnv(sensing="radar"), UnknownNameError, "sensing"),  # type: ignore[arg-type]

@@ -18,14 +18,16 @@ from pcctrl.envs import (
     NoiseOptions,
     PlantOptions,
     SimulatedPlant,
+    make,
     make_simulation,
     plant_of,
     simulated,
 )
 from pcctrl.errors import FileError, ModelError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.evaluation import rollout
-from pcctrl.models import Mismatch, NonlinearModel
-from pcctrl.noise import White
+from pcctrl.models import Mismatch, MujocoModel, NonlinearModel
+from pcctrl.noise import Smooth, White
+from pcctrl.scripts.benchmarks.running import cheetah
 
 HANGING = """<mujoco><option timestep="0.01"/><worldbody><body name="rod" pos="0 0 1">
 <joint name="hinge" type="hinge" axis="0 1 0" damping="0.1"/>
@@ -167,3 +169,34 @@ def test_a_file_without_actuators_says_so(tmp_path: Path) -> None:
     path.write_text(HANGING[: HANGING.index("<actuator>")] + "</mujoco>")
     with pytest.raises(PcctrlError, match="actuator"):
         _ = SimulatedPlant(str(path)).model
+
+
+def test_what_the_program_runs_in_is_made_in_python() -> None:
+    with pytest.raises(ModelError, match=r"pcctrl\.envs\.make"):
+        agents.make("aif", gym.make("Reacher-v5", disable_env_checker=True))
+    env = make(
+        "Reacher-v5", PlantOptions(sensors=("qpos:joint0", "qpos:joint1")), NoiseOptions(sensor_colour="white"), steps=3
+    )
+    agent = agents.make("ilqr", env)
+    observation, info = env.reset(seed=0)
+    assert agent.act(observation, info["goal"]).shape == (2,)
+    model = agents.task_of(env).model
+    assert isinstance(model.sensor_noise[0], White)
+    assert isinstance(model.process_noise[0], Smooth)
+
+
+def test_an_imu_is_mounted_on_a_gymnasium_task_as_it_was_changed() -> None:
+    task: Any = gym.make("HalfCheetah-v5", disable_env_checker=True)
+    task.unwrapped.model.body_mass[2] *= 2.0
+    names = ["gyro:torso_1", "accelerometer:torso_0", "accelerometer:torso_2"]
+    plain, sensed = MujocoModel(task, dt=0.01, sensors=["qpos:bfoot"]), MujocoModel(task, dt=0.01, sensors=names)
+    x, u = 0.1 * np.ones(18), 0.3 * np.ones(6)
+    np.testing.assert_allclose(plain.transition(x, u), sensed.transition(x, u), atol=1e-12)
+    own = cheetah().readout(x, u)[-3:]
+    task.unwrapped.model.body_mass[2] /= 2.0
+    np.testing.assert_allclose(MujocoModel(task, dt=0.01, sensors=names).readout(x, u), own, atol=1e-9)
+    # The gyroscope does not mind the mass, the accelerometer does.
+    assert sensed.readout(x, u)[0] == pytest.approx(own[0])
+    assert abs(sensed.readout(x, u)[1] - own[1]) > 1e-3
+    with pytest.raises(UnknownNameError, match="gyro:BODY"):
+        MujocoModel(task.unwrapped.model, sensors=names)

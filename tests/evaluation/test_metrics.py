@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pcctrl.evaluation import Episode, Row, Summary, interval, score, summarise
+from pcctrl.evaluation.metrics import doubt_nis
 from pcctrl.evaluation.table import headline
 
 
@@ -16,6 +17,7 @@ def episode(cost: list[float], failed: bool = False) -> Episode:
         dt=0.1,
         failed=failed,
         state=one,
+        goal=one,
         observation=one,
         estimate=one + 0.5,
         estimate_std=one,
@@ -109,3 +111,14 @@ def test_nis_counts_the_sensors_that_were_there() -> None:
     e = episode([1.0, 1.0, 1.0, 1.0])
     gaps = replace(e, observation=np.array([[1.0], [np.nan], [1.0], [np.nan]]), nis=np.array([1.0, 0.0, 3.0, 0.0]))
     assert score("a", 0, gaps, steps=4).nis == 2.0
+
+
+def test_a_nis_is_doubted_only_where_it_is_far_off() -> None:
+    assert doubt_nis(2.05, 2, 10_000) == ""  # sure to be off, but not far
+    assert doubt_nis(2.6, 2, 20) == ""  # far, but not sure
+    assert "too sure of itself, its errors are 2.0 ×" in doubt_nis(8.0, 2, 100)
+    assert "too modest" in doubt_nis(0.5, 2, 100)
+    assert doubt_nis(float("nan"), 2, 100) == ""
+    rng = np.random.default_rng(0)
+    flagged = [doubt_nis(float(rng.chisquare(2, 50).mean()), 2, 50) != "" for _ in range(2000)]
+    assert np.mean(flagged) < 0.001 + 4.0 * np.sqrt(0.001 / 2000)

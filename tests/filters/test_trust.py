@@ -8,6 +8,7 @@ import pytest
 from pcctrl.arrays import Array
 from pcctrl.errors import ParameterError, UnknownNameError
 from pcctrl.filters import Belief, Info, NonlinearPCFilter, Status
+from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.models import LinearModel
 from pcctrl.noise import White
 
@@ -96,6 +97,67 @@ def test_a_runaway_drift_is_told_from_the_motion() -> None:
     assert error(beliefs, true, slice(600, 1000)) < 3.0 * STD
 
 
+def test_evidence_is_that_of_two_filters_that_never_see_each_other() -> None:
+    """Oracle: two filters of one sensor each, and the sum of their log Bayes factors by hand."""
+    _, y, u = drive(2)
+    y = y[:360]
+    y[300:, 0] += 0.3 * DT * np.arange(60)
+    infos = follow(y, u)[1]
+    zs = []
+    for i in range(2):
+        own = [i == 0, i == 1]
+        alone = follow(np.where(own, y, np.nan), u, redundant=False)[1]
+        zs.append([info.innovation[i] ** 2 / info.correction.variances[i] for info in alone])
+    rate, total, usual, shown = DT / TRUST_TIME, np.zeros(2), np.ones(2), []
+    for k, z in enumerate(np.array(zs).T):
+        trust = infos[k].trust
+        assert trust is not None
+        apart = trust.contrast[0] > 12.0
+        if not apart:
+            usual += 0.1 * rate * (np.minimum(z, 9.0) - usual)
+        # Of a fault that multiplies variances by 8, against none: the log ratio of two normal densities.
+        ratio = 0.5 * (7.0 / 8.0) * np.minimum(z / np.maximum(usual, 1.0), 25.0) - 0.5 * np.log(8.0)
+        blamed = apart and k > 0 and float(total[0] - total[1]) > 5.0
+        new = np.clip(total + ratio, 0.0, 60.0)
+        total = np.array([max(new[0], total[0]) if blamed else new[0], new[1]])
+        shown.append((*total, *trust.surprise, trust.odds[0], total[0] - total[1]))
+        assert float(trust.odds[1]) == -float(trust.odds[0])
+    values = np.array(shown)
+    np.testing.assert_allclose(values[:, 2:4], values[:, :2], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(values[:, 4], values[:, 5], rtol=1e-6, atol=1e-9)
+    assert values[-1, 4] > 30.0
+
+
+def test_a_frozen_encoder_is_not_exonerated_by_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a plant at rest that begins to move, slowly enough that nobody is surprised."""
+    rng = np.random.default_rng(3)
+    still = STD * rng.standard_normal((400, 2))
+    F, x = joint(2).joint(0).F, np.zeros(2)
+    for k in range(300, 400):
+        x = F @ x + [0.0, 0.002 if k < 320 else 0.0]
+        still[k] += x[0]
+    still[200:, 0] = still[200, 0]
+    trust = follow(still, np.zeros((400, 1)))[1][-1].trust
+    assert trust is not None
+    assert trust.faulty.tolist() == [True, False]
+    # Negative control: readings that repeat are no evidence.
+    monkeypatch.setattr("pcctrl.filters.trust._REPEATED", 0.0)
+    trust = follow(still, np.zeros((400, 1)))[1][-1].trust
+    assert trust is not None
+    assert not trust.faulty.any()
+
+
+def test_a_quiet_encoder_of_a_plant_at_rest_is_not_frozen() -> None:
+    """It repeats itself, but the fellow that moves has surprised its own belief."""
+    y = STD * np.random.default_rng(4).standard_normal((400, 2))
+    y[:, 0] = 0.0
+    y[200:, 1] += 0.3 * DT * np.arange(200)
+    infos = follow(y, np.zeros((400, 1)))[1]
+    trusts = [info.trust for info in infos if info.trust is not None]
+    assert not any(trust.faulty[0] for trust in trusts)
+    assert all(trust.faulty[1] for trust in trusts[240:])
+
+
 def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> None:
     for count, faulty in ((2, False), (3, True)):
         _, y, u = drive(count)
@@ -105,6 +167,9 @@ def test_a_slow_drift_of_one_of_two_is_disputed_and_of_one_of_three_is_not() -> 
         assert bool(trust.faulty[0]) is faulty
         assert not trust.faulty[1:].any()
         assert bool(trust.disputed[0]) is not faulty
+        # The precision that is expected by the odds: these share the doubt, or nothing is left.
+        p = 1.0 / (1.0 + np.exp(-trust.odds))
+        np.testing.assert_allclose(np.exp(-trust.level[0]), 1.0 - p[0] + p[0] / trust.contrast[0])
 
 
 def test_a_push_is_no_fault() -> None:

@@ -166,12 +166,26 @@ def test_aif_sees_through_collisions_and_does_not_overshoot() -> None:
     assert blind.rmse.min() > 0.05
 
 
+def test_aif_told_too_light_an_arm_ends_where_it_should() -> None:
+    trials = Trials(np.array([[0.9, -0.7], [-0.9, 0.5]]), np.full(2, np.inf), np.full(2, np.inf))
+    law = AIF(arm.TAU, arm.SPEED, arm.WRONG_WALK, 150.0, scale=arm.WRONG)
+    found = simulate(law, trials, 4.0)
+    assert found.error.max() < 3e-4
+    assert found.percent.max() < 2.0
+    # Negative control: who suspects no torque sags under the weight it does not know of.
+    sure = simulate(replace(law, walk=1e-6, threshold=None), trials, 4.0)
+    assert sure.error.min() > 2e-3
+
+
 def test_the_model_of_aif_is_the_simulation() -> None:
     model, rng = arm_model(0.1), np.random.default_rng(0)
     x, u = rng.uniform(-1, 1, (5, 4)), rng.uniform(-50, 50, (5, 2))
     moved = np.concatenate([x[:, 2:], acceleration(x[:, :2], x[:, 2:], u)], axis=1)
     np.testing.assert_allclose(model.transition(x, u), x + 1e-3 * moved, atol=1e-12)
     np.testing.assert_array_equal(model.readout(x, u), x)
+    # A lighter arm under the torques that are lighter by as much, but for damping, moves alike.
+    light, damped = arm_model(0.1, 0.7), np.array([101.519, 103.8566]) * x[:, 2:]
+    np.testing.assert_allclose(light.transition(x, 0.7 * u + 0.3 * damped), model.transition(x, u), atol=1e-12)
 
 
 def test_tuning_improves_on_its_first_start() -> None:

@@ -186,5 +186,5 @@ def test_it_prints_its_tables(capsys: pytest.CaptureFixture[str], monkeypatch: p
     out = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
     assert "…" not in out
-    for text in ("over seeds 0-1", "from PUBLISHED", "aif-pid, always", "rise of std"):
+    for text in ("over seeds 0-1", "as published", "aif-pid, always", "rise of std"):
         assert text in out

@@ -55,7 +55,8 @@ class MujocoModel(Steady):
         ctrl: (nu,) controls at the start, zero by default; those that are no inputs stay so.
         inputs: names of the actuators, all by default; ``()`` for estimation only.
         sensors: names: of MJCF sensors (all by default), or ``qpos:JOINT``, ``qvel:JOINT``, ``xpos:BODY`` (m, of its
-            frame) and ``xmat:BODY`` (its rotation matrix by rows). One number of several is ``NAME_0``, ….
+            frame) and ``xmat:BODY`` (its rotation matrix by rows), ``gyro:BODY`` and ``accelerometer:BODY`` (at its
+            frame; not of an ``mjModel`` that has none). One number of several is ``NAME_0``, ….
         noise_input: names of what the q disturbances push: degrees of freedom (a joint, or ``JOINT_0``, … of several),
             or ``BODY:x``, ``y``, ``z`` for a force in N at its centre of mass along an axis of the world, and ``rx``,
             ``ry``, ``rz`` for a torque in N·m about one.
@@ -95,7 +96,7 @@ class MujocoModel(Steady):
     _sim: Simulator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        mjmodel, dt, qpos = load(self.source)
+        mjmodel, dt, qpos = load(self.source, self.sensors)
         given: dict[str, Any] = {name: getattr(self, name) for name in ("dt", "sensor_noise")}
         nv, nu = mjmodel.nv, mjmodel.nu
         n = 2 * nv + mjmodel.na

@@ -135,7 +135,8 @@ def choose_readings(model: mujoco.MjModel, chosen: Sequence[str] | None) -> tupl
             joints = ", ".join(model.joint(i).name or f"joint{i}" for i in range(model.njnt))
             bodies = ", ".join(model.body(i).name for i in range(1, model.nbody))
             listed = f"one of {', '.join(groups)}, or " if groups else ""
-            expected = f"{listed}qpos:JOINT, qvel:JOINT ({joints}), xpos:BODY or xmat:BODY ({bodies})"
+            fields = "xpos:BODY, xmat:BODY, gyro:BODY or accelerometer:BODY"
+            expected = f"{listed}qpos:JOINT, qvel:JOINT ({joints}), {fields} ({bodies})"
             raise UnknownNameError(name="sensors", expected=expected, received=repr(name))
         readings += group
     if not readings:

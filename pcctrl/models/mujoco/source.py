@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pcctrl.arrays import Array
 from pcctrl.errors import FileError, ParameterError
+from pcctrl.models.mujoco.inertial import mounted, wants
 from pcctrl.models.mujoco.mjcf import check_mjcf
 
 __all__ = ["Source", "load"]
@@ -30,12 +32,14 @@ class Source(NamedTuple):
     qpos: Array
 
 
-def load(source: Any) -> Source:
+def load(source: Any, sensors: str | Sequence[str] | None = None) -> Source:
     """Return the model that ``source`` is or holds, and leave ``source`` as it is.
 
     Args:
         source: an ``mjModel``; the path of an MJCF file; an XML string that names no files; or a Gymnasium environment
             whose ``unwrapped.model`` is an ``mjModel``.
+        sensors: names that will be read; ``gyro:BODY`` and ``accelerometer:BODY`` are added to a file, string or
+            environment that has none.
 
     Raises:
         FileError: the file is missing, malformed or hostile (see `check_mjcf`), or MuJoCo refuses it.
@@ -50,6 +54,10 @@ def load(source: Any) -> Source:
     else:
         expected = "an MjModel, the path of an MJCF file, an XML string, or an environment with an MjModel"
         raise ParameterError(name="source", expected=expected, received=f"{type(source).__name__} {source!s:.60}")
+    wanted, file = wants(sensors), getattr(env, "fullpath", None)
+    if wanted and not isinstance(source, mujoco.MjModel):
+        text = isinstance(source, str) and source.lstrip().startswith("<")
+        mjmodel = mounted(source if text else Path(file or source), wanted, mjmodel)
     dt = getattr(env, "dt", None)
     qpos = getattr(env, "init_qpos", None)
     return Source(

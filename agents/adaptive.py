@@ -1,0 +1,65 @@
+"""An agent for torque-controlled mechanisms whose model is told wrongly: it learns by acting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pcctrl.agents.agent import Agent, Card
+from pcctrl.controllers import AdaptedTorque, LowPass
+from pcctrl.errors import ModelError
+from pcctrl.filters import NonlinearPCFilter
+from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, Task
+from pcctrl.noise import White
+
+__all__ = ["aif_adaptive"]
+
+# Of parameters by kind: spread, seconds over which it changes by that, start, least and greatest; in kg, a factor,
+# N·m·s/rad and N·m.
+_ADAPTED = {
+    "load": (0.5, 20.0, 0.0, 0.0, 5.0),
+    "scale": (0.3, 200.0, 0.0, -0.5, 2.0),
+    "viscous": (0.2, 100.0, 0.0, 0.0, 5.0),
+    "coulomb": (0.3, 100.0, 0.0, 0.0, 3.0),
+}
+# rad/s at which dry friction is believed to have reached 3/4 of its level, and samples between derivatives.
+_CREEP, _REFRESH = 0.1, 20
+
+
+def aif_adaptive(
+    task: Task, bandwidth: float = 80.0, rate: float = 0.03, loads: tuple[str, ...] = ("payload",)
+) -> Agent:
+    """Predictive coding that adapts payload, scale of the masses and friction of each joint, and torque by all that.
+
+    Which is a joint extended Kalman filter, and computed torque by what it believes, see `AdaptiveModel` and `LowPass`.
+
+    Args:
+        task: with a MuJoCo model of one motor a joint, in Euler steps, and no delays.
+        bandwidth: ω of the law in rad/s.
+        rate: of the random walk that answers for the rest, of a joint's greatest torque, per √s.
+        loads: bodies that may be heavier.
+
+    Raises:
+        ModelError: a model of another kind.
+        UnknownNameError: no such body.
+    """
+    model = task.model
+    if not isinstance(model, MujocoModel):
+        raise ModelError(name="task", expected="a MuJoCo model without delays", received=type(model).__name__)
+    # The coloured torques of a simulated arm are as fast as its samples; gravity that is told wrongly walks.
+    pushes = [White(density=float(np.sqrt(w.spectral_density(0.0)))) for w in model.process_noise]
+    model = replace(model, process_noise=pushes, disturbance=rate * np.abs(task.high))
+    parameters = [
+        Parameter(name, *_ADAPTED[name.partition(":")[0]])
+        for name in MujocoMechanics(model, loads=loads, scale=True).parameters
+    ]
+    plant = MujocoParameters(model, parameters, _CREEP)
+    filter_ = NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1, refresh=_REFRESH)
+    law = AdaptedTorque(plant, filter_.joint, bandwidth, (task.low, task.high))
+    return Agent(
+        filter_,
+        LowPass(law, model.dt, 0.4 / bandwidth),
+        card=Card("model and noise told, parameters learned"),
+        rest=model.start[1],
+    )

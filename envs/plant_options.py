@@ -1,0 +1,40 @@
+"""What is sensed in a simulation, what pushes it, and what is wanted, as a command line states it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pcctrl.models import Mismatch
+
+__all__ = ["PlantOptions", "SensedOptions"]
+
+
+@dataclass(frozen=True)
+class SensedOptions:
+    """What is sensed in a simulation (an MJCF file or a Gymnasium id), and what pushes it."""
+
+    sensors: tuple[str, ...] | None = None
+    """Names: of MJCF sensors, or qpos:JOINT, qvel:JOINT, xpos:BODY, gyro:BODY, accelerometer:BODY; NAME_0, … for one
+    number of several. By default the file's sensors, or all joints."""
+    pushed: tuple[str, ...] | None = None
+    """What the disturbances push: a joint, or BODY:x, y, z, rx, ry, rz. By default the joints that are driven."""
+    dt: float | None = None
+    """Sample time in seconds, a whole number of physics steps. By default the task's own, or a physics step."""
+    start_std: float | None = None
+    """Standard deviation of each position and velocity before the first sample, from the start; 0.1 by default."""
+    wrong: Mismatch = field(default_factory=Mismatch)
+    """In what the model that filters and agents are told is wrong; in nothing by default."""
+
+
+@dataclass(frozen=True)
+class PlantOptions(SensedOptions):
+    """What is sensed in a simulation (an MJCF file or a Gymnasium id), what pushes it, and what is wanted."""
+
+    goal: tuple[float, ...] | None = None
+    """Positions (m, rad) wanted of all degrees of freedom. By default the task's own, or those at the start."""
+    weight: tuple[float, ...] | None = None
+    """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
+    action_weight: float | None = None
+    """Cost of a squared control, from that which holds the goal; 0.01 by default."""
+    horizon: int | None = None
+    """Samples that a planner looks ahead; 25 by default."""

@@ -1,0 +1,141 @@
+"""What plans through any model aim at: states, or what the sensors read of them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from pcctrl.arrays import Array, choose
+from pcctrl.errors import ModelError
+from pcctrl.linalg import riccati
+from pcctrl.models import GenerativeModel
+
+__all__ = ["Aim"]
+
+_STEP = 1e-6
+# What a sensor goal leaves open, such as the posture of an arm with more joints than it needs, stays as it is: by this
+# part of a curvature. And a state that drifts by a unit a second is as bad as one that misses by so many.
+# The input is free, but for what does nothing.
+_STAY, _FREE, _DRIFT = 1e-3, 1e-6, 10.0
+_SEARCH = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """How far plans miss their goals, and how that follows from their states.
+
+    Args:
+        model: of the plant.
+        over: what goals are over: ``"states"``, or ``"sensors"`` as they read a state under the input at the start.
+
+    Raises:
+        UnknownNameError: goals over something else.
+    """
+
+    model: GenerativeModel
+    over: Literal["states", "sensors"] = "states"
+
+    def __post_init__(self) -> None:
+        choose("goals", self.over, ("states", "sensors"))
+
+    @property
+    def home(self) -> Array:
+        """The goal (g,) that asks for the operating point."""
+        return self.model.start[0 if self.over == "states" else 2]
+
+    @cached_property
+    def ending(self) -> Aim:
+        """What a plan's last state aims at: a state."""
+        return self if self.over == "states" else Aim(self.model)
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether differences of states are those of vectors, by trial."""
+        n = len(self.model.start[0])
+        a, b = np.random.default_rng(0).uniform(-4.0, 4.0, (2, 20, n))
+        return bool(np.allclose(self.model.difference(a, b), a - b) and np.allclose(self.model.integrate(a, b), a + b))
+
+    def miss(self, states: Array, goals: Array) -> Array:
+        """Return by what states (..., n) miss goals (..., g): (..., g)."""
+        if self.over == "states":
+            return self.model.difference(states, np.broadcast_to(goals, states.shape))
+        return self.model.readout(states) - goals
+
+    def slopes(self, states: Array, goals: Array, weights: Array) -> tuple[Array, Array]:
+        """Return gradients (k, n) and curvatures (k, n, n), Gauss and Newton's, of ½|miss|².
+
+        Args:
+            states: (k, n).
+            goals: (k, g).
+            weights: (k, g, g).
+        """
+        pull = (weights @ self.miss(states, goals)[..., None])[..., 0]
+        if self.over == "states":
+            if self.flat:
+                return pull, weights
+            J = _moved(self.model, states, goals)
+        else:
+            C, _, _ = self.model.readout_jacobians(states, self.model.start[1])
+            J = np.swapaxes(C, -1, -2)
+        return (J @ pull[..., None])[..., 0], J @ weights @ np.swapaxes(J, -1, -2)
+
+    def end(self, goal: Array, weight: Array, near: Array) -> Array:
+        """Return a state (n,) near ``near`` that holds a goal (g,) for good: the goal itself if it is a state.
+
+        For sensors it is a state at rest, under whatever input that takes, that misses least by ``weight`` (g, g), and
+        of many such states one nearby. The search is local; what it finds is finite if ``near`` is.
+        """
+        if self.over == "states":
+            return goal
+        model, n = self.model, len(near)
+        level, axes = np.linalg.eigh(weight)
+        root = np.sqrt(np.maximum(level, 0.0) / max(level[-1], np.finfo(float).tiny))[:, None] * axes.T
+
+        stay = np.repeat([_STAY, _FREE], [n, len(model.start[1])])
+
+        def residual(moves: Array) -> Array:
+            x, u = model.integrate(near, moves[:n]), model.start[1] + moves[n:]
+            drift = model.difference(model.transition(x, u), x) / model.dt
+            r = np.concatenate([_DRIFT * drift, root @ self.miss(x, goal), stay * moves])
+            # A finite wall, from which the search turns back.
+            return np.where(np.abs(r) < 1e9, r, 1e9)
+
+        found = least_squares(residual, np.zeros(len(stay)), method="lm", max_nfev=_SEARCH)
+        return model.integrate(near, found.x[:n])
+
+    def value(self, end: Array, weight: Array, rho: Array, horizon: int) -> tuple[Array, Array]:
+        """Return the curvature S (n, n) of the value about the state ``end``, and the feedback L (p, n) that holds it.
+
+        They are of the linearisation there; where it cannot be stabilised, S is that of ``horizon`` samples elsewhere.
+
+        Args:
+            end: (n,).
+            weight: Π (g, g).
+            rho: ρ (p, p).
+            horizon: H.
+        """
+        model, rest = self.model, self.model.start[1]
+        if self.over == "sensors":
+            C, _, _ = model.readout_jacobians(end, rest)
+            C = np.where(np.isfinite(C), C, 0.0)
+            weight = C.T @ weight @ C
+        F, B, _ = model.transition_jacobians(end, rest)
+        S = horizon * weight
+        if not (np.isfinite(F).all() and np.isfinite(B).all()):
+            return S, np.zeros_like(B.T)
+        with contextlib.suppress(ModelError, np.linalg.LinAlgError):
+            S = riccati(F, B, weight, rho, name="model")
+        return S, np.asarray(np.linalg.solve(rho + B.T @ S @ B, B.T @ S @ F))
+
+
+def _moved(model: GenerativeModel, states: Array, goals: Array) -> Array:
+    """Return how the move i of a state changes the difference j from its goal, [..., i, j]."""
+    moves = _STEP * np.eye(states.shape[-1])
+    here, there = states[..., None, :], goals[..., None, :]
+    ends = [model.difference(model.integrate(here, move), there) for move in (moves, -moves)]
+    return np.asarray(ends[0] - ends[1]) / (2.0 * _STEP)

@@ -1,0 +1,115 @@
+"""An action prior on the change of a torque: a low-pass filter on what a law adds to its reference's torque."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pcctrl.arrays import Array, non_negative, positive
+from pcctrl.controllers.base import ControlInfo, Goal, limited
+from pcctrl.filters import Belief
+
+__all__ = ["LowPass", "LowPassState"]
+
+
+class Following(Protocol):
+    """A law that can tell what its reference alone takes, as `AdaptedTorque`, `ComputedTorque` and `SlotineLi`."""
+
+    @property
+    def limits(self) -> tuple[ArrayLike, ArrayLike] | None:
+        """(low, high) of the torques."""
+        ...
+
+    def init(self, batch: tuple[int, ...] = ()) -> Any:
+        """Return its memory."""
+        ...
+
+    def act(self, state: Any, belief: Belief, goal: Goal = None) -> tuple[Any, Array, ControlInfo]:
+        """Return its new memory, the torques (..., nv), and what they were made of."""
+        ...
+
+    def feedforward(self, state: Any, belief: Belief, goal: Goal = None) -> Array:
+        """Return the torques (..., nv) that the reference takes, by what the law has learned."""
+        ...
+
+
+class LowPassState(NamedTuple):
+    """Memory of `LowPass`.
+
+    Args:
+        law: its memory.
+        added: v, torques (..., nv) beyond those of the reference.
+    """
+
+    law: Any
+    added: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LowPass:
+    r"""Takes the chatter out of a law, and none of the reference.
+
+    .. math:: u_k = \bar u_k + v_k,\qquad v_k = v_{k-1} + \beta(u^\text{law}_k - \bar u_k - v_{k-1}),\qquad
+              \beta = 1 - e^{-dt/\tau}
+
+    ū is what the reference takes, and v minimises
+    :math:`\tfrac12\beta|v - u^\text{law} + \bar u|^2 + \tfrac12(1 - \beta)|v - v_{k-1}|^2`: beside the law's wish
+    there is a prior over the change of the action. If the law's torque changes by white steps, as with the noise of a
+    filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of
+    1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
+    fast. Where a torque is at its limit, v is what was applied.
+
+    Args:
+        law: with limits of its own.
+        dt: sample time in seconds.
+        time: τ in seconds; 0 for the law as it is.
+
+    Raises:
+        ParameterError: a dt that is not positive, or a negative time.
+    """
+
+    law: Following
+    dt: float
+    time: float
+    _limits: tuple[Array, Array] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dt", positive("dt", self.dt))
+        # A law keeps them as one for each joint, infinite where there is none.
+        object.__setattr__(self, "_limits", self.law.limits)
+        object.__setattr__(self, "time", non_negative("time", self.time))
+
+    @property
+    def limits(self) -> tuple[ArrayLike, ArrayLike] | None:
+        """(low, high) of the torques, the law's."""
+        return self.law.limits
+
+    @property
+    def rate(self) -> float:
+        """β, the part of the law's wish that a sample brings."""
+        return 1.0 if self.time == 0.0 else float(-np.expm1(-self.dt / self.time))
+
+    def init(self, batch: tuple[int, ...] = ()) -> LowPassState:
+        """Return the memory of the law, and nothing added."""
+        return LowPassState(self.law.init(batch), np.zeros((*batch, len(self._limits[0]))))
+
+    def act(self, state: LowPassState, belief: Belief, goal: Goal = None) -> tuple[LowPassState, Array, ControlInfo]:
+        """Return the new memory, the torques within the limits (..., nv), and what they were made of.
+
+        Args:
+            state: from `init` or the last call.
+            belief: of a filter on the plant.
+            goal: states (..., 2 nv), of a `Preview` as they will be.
+
+        Raises:
+            ShapeError: a belief of something else, or a goal of another size.
+        """
+        reference = self.law.feedforward(state.law, belief, goal)
+        memory, _, info = self.law.act(state.law, belief, goal)
+        before = state.added
+        unlimited = reference + before + self.rate * (info.unlimited - reference - before)
+        u = limited(unlimited, *self._limits)
+        return LowPassState(memory, u - reference), u, ControlInfo(unlimited, info.forecast)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+
+from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
+from pcctrl.errors import ParameterError
+from pcctrl.filters import Belief, NonlinearPCFilter
+from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
+from pcctrl.noise import White
+
+ARM = """
+<mujoco>
+  <option timestep="0.001"/>
+  <default><joint type="hinge" axis="0 1 0" damping="0.3" armature="0.02"/></default>
+  <worldbody>
+    <body><joint name="shoulder"/><inertial pos="0 0 -0.2" mass="2" diaginertia="0.02 0.02 0.002"/>
+      <body name="arm" pos="0 0 -0.4"><joint name="elbow"/>
+        <inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/></body></body>
+  </worldbody>
+  <actuator><motor name="t1" joint="shoulder"/><motor name="t2" joint="elbow"/></actuator>
+  <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
+</mujoco>
+"""
+GOAL = Preview(np.array([[0.3, -0.2, 0.5, -0.4], [0.3005, -0.2004, 0.502, -0.401]]))
+LIMITS = (-60.0, 60.0)
+
+
+def plain() -> MujocoModel:
+    return MujocoModel(
+        ARM,
+        noise_input=("shoulder", "elbow"),
+        process_noise=[White(density=0.02)] * 2,
+        sensor_noise=[White(std=1e-4)] * 2,
+        disturbance=0.2,
+        prior=1e-6 * np.eye(4),
+    )
+
+
+def computed(limits: tuple[float, float] = LIMITS) -> ComputedTorque:
+    return ComputedTorque(MujocoMechanics(plain()), 1e-3, 20.0, np.zeros(4), limits=limits)
+
+
+def belief(x: ArrayLike) -> Belief:
+    x = np.asarray(x, dtype=np.float64)
+    return Belief(x, np.broadcast_to(np.eye(4), (*x.shape, 4)), np.zeros((*x.shape[:-1], 2)), 4)
+
+
+def test_what_is_added_minimises_its_functional() -> None:
+    law = LowPass(computed(), 1e-3, 0.01)
+    state, _, _ = law.act(law.init(), belief([0.2, -0.1, 0.4, -0.2]), GOAL)
+    seen = belief([0.31, -0.25, 0.6, -0.3])
+    _, u, _ = law.act(state, seen, GOAL)
+    reference = law.law.feedforward(state.law, seen, GOAL)
+    wish = law.law.act(state.law, seen, GOAL)[1] - reference
+    beta = 1.0 - np.exp(-0.1)
+    found = minimize(
+        lambda v: beta * ((v - wish) ** 2).sum() + (1.0 - beta) * ((v - state.added) ** 2).sum(), np.zeros(2)
+    )
+    np.testing.assert_allclose(u - reference, found.x, atol=1e-5)
+    # Another rate would not.
+    assert np.abs(LowPass(computed(), 1e-3, 0.02).act(state, seen, GOAL)[1] - reference - found.x).max() > 0.05
+
+
+def test_without_a_time_it_is_the_law() -> None:
+    seen = belief([0.31, -0.25, 0.6, -0.3])
+    law = LowPass(computed(), 1e-3, 0.0)
+    state, _, _ = law.act(law.init(), belief([0.2, -0.1, 0.4, -0.2]), GOAL)
+    np.testing.assert_allclose(law.act(state, seen, GOAL)[1], computed().act(state.law, seen, GOAL)[1], rtol=1e-12)
+
+
+def test_the_reference_is_not_late() -> None:
+    on = belief(np.asarray(GOAL.goals)[0])
+    parameters = [Parameter("viscous:elbow", 0.5, 100.0, start=0.4), Parameter("coulomb:elbow", 0.5, 100.0, start=0.7)]
+    plant = MujocoParameters(plain(), parameters, 0.05)
+    adaptive = AdaptiveModel(plant, parameters)
+    filter_ = NonlinearPCFilter(adaptive, 1, iterations=1)
+    start = filter_.init()
+    mean = np.concatenate([on.mean, start.mean[4:]])
+    believed = Belief(mean, start.covariance, start.input, 6)
+    own = MujocoMechanics(plain(), friction=("viscous", "coulomb"))
+    cases: tuple[tuple[Any, Belief], ...] = (
+        (computed(), on),
+        (SlotineLi(own, 1e-3, 20.0, np.zeros(4), 1.0, 0.3, 0.9, limits=LIMITS), on),
+        (AdaptedTorque(plant, filter_.joint, 20.0, LIMITS), believed),
+    )
+    for inner, at in cases:
+        law = LowPass(inner, 1e-3, 0.1)
+        _, u, info = law.act(law.init(), at, GOAL)
+        wish = inner.act(inner.init(), at, GOAL)[1]
+        np.testing.assert_allclose(u, wish, rtol=1e-9)
+        assert np.abs(info.unlimited).min() > 0.01
+
+
+def test_white_changes_become_smaller_as_told() -> None:
+    rng = np.random.default_rng(0)
+    x = np.asarray(GOAL.goals)[0] + 1e-4 * np.cumsum(rng.standard_normal((4000, 4)), axis=0) * (0.0, 0.0, 1.0, 1.0)
+    law = LowPass(computed((-1e6, 1e6)), 1e-3, 0.01)
+    state, own, calm = law.init(), [], []
+    for one in x:
+        own.append(law.law.act(state.law, belief(one), GOAL)[1])
+        state, u, _ = law.act(state, belief(one), GOAL)
+        calm.append(u)
+    ratio = np.diff(calm, axis=0)[200:].std(axis=0) / np.diff(own, axis=0)[200:].std(axis=0)
+    beta = law.rate
+    # A standard deviation of correlated samples, about (4000 β)^-½ of itself.
+    np.testing.assert_allclose(ratio, np.sqrt(beta / (2.0 - beta)), rtol=4.0 / np.sqrt(8000 * beta))
+
+
+def test_at_a_limit_nothing_winds_up() -> None:
+    law = LowPass(computed((-2.0, 2.0)), 1e-3, 0.01)
+    state = law.init()
+    for _ in range(50):
+        state, u, _ = law.act(state, belief([-1.0, 0.5, 0.0, 0.0]), GOAL)
+        assert (np.abs(u) <= 2.0).all()
+    reference = law.law.feedforward(state.law, belief(np.asarray(GOAL.goals)[0]), GOAL)
+    np.testing.assert_allclose(state.added, u - reference)
+
+
+def test_a_batch_is_its_members() -> None:
+    x = np.random.default_rng(1).standard_normal((3, 4)) * 0.1
+    law = LowPass(computed(), 1e-3, 0.01)
+    state, u, _ = law.act(law.init((3,)), belief(x), GOAL)
+    for i, one in enumerate(x):
+        alone, v, _ = law.act(law.init(), belief(one), GOAL)
+        np.testing.assert_allclose(u[i], v)
+        np.testing.assert_allclose(state.added[i], alone.added)
+
+
+@pytest.mark.parametrize(("dt", "time"), [(0.0, 0.01), (1e-3, -0.01), (1e-3, np.nan)])
+def test_times_are_checked(dt: float, time: float) -> None:
+    with pytest.raises(ParameterError):
+        LowPass(computed(), dt, time)
