@@ -132,7 +132,7 @@ class RealTimeAgent:
         C, P = self._C, self._P
         error = y - self._offset - C.dot(self._mean)
         R, self._status = self._R, Status.OK
-        if not abs(error.sum()) < ABSURD:
+        if not np.abs(error).sum() < ABSURD:
             there = np.abs(error) < ABSURD
             error, C = np.where(there, error, 0.0), C * there[:, None]
             R = np.where(there, R, 1.0) * np.eye(len(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -20,9 +20,9 @@ __all__ = ["Aim"]
 _STEP = 1e-6
 # What a sensor goal leaves open, such as the posture of an arm with more joints than it needs, stays as it is: by this
 # part of a curvature. And a state that drifts by a unit a second is as bad as one that misses by so many.
-# The input is free, but for what does nothing.
-_STAY, _FREE, _DRIFT = 1e-3, 1e-6, 10.0
-_SEARCH = 2000
+_STAY, _DRIFT = 1e-3, 10.0
+# Steps of a search, and its rounds; and how many more there are from how far around, where the first leads nowhere.
+_SEARCH, _ROUNDS, _STARTS, _AROUND = 50, 2, 6, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +87,39 @@ class Aim:
     def end(self, goal: Array, weight: Array, near: Array) -> Array:
         """Return a state (n,) near ``near`` that holds a goal (g,) for good: the goal itself if it is a state.
 
-        For sensors it is a state at rest, under whatever input that takes, that misses least by ``weight`` (g, g), and
-        of many such states one nearby. The search is local; what it finds is finite if ``near`` is.
+        For sensors it is a state at rest, under whatever input holds it, that misses least by ``weight`` (g, g), and
+        of many such states one nearby. The search is local, from ``near`` and, where that leads nowhere (an arm that
+        points away from its goal), from a few states around it; what it finds is finite if ``near`` is.
         """
         if self.over == "states":
             return goal
-        model, n = self.model, len(near)
+        model, n, rest = self.model, len(near), self.model.start[1]
         level, axes = np.linalg.eigh(weight)
         root = np.sqrt(np.maximum(level, 0.0) / max(level[-1], np.finfo(float).tiny))[:, None] * axes.T
 
-        stay = np.repeat([_STAY, _FREE], [n, len(model.start[1])])
-
-        def residual(moves: Array) -> Array:
-            x, u = model.integrate(near, moves[:n]), model.start[1] + moves[n:]
-            drift = model.difference(model.transition(x, u), x) / model.dt
-            r = np.concatenate([_DRIFT * drift, root @ self.miss(x, goal), stay * moves])
+        def residual(moves: Array, free: Array) -> Array:
+            x = model.integrate(near, moves)
+            drift = free @ model.difference(model.transition(x, rest), x) / model.dt
+            r = np.concatenate([_DRIFT * drift, root @ self.miss(x, goal), _STAY * moves])
             # A finite wall, from which the search turns back.
             return np.where(np.abs(r) < 1e9, r, 1e9)
 
-        found = least_squares(residual, np.zeros(len(stay)), method="lm", max_nfev=_SEARCH)
-        return model.integrate(near, found.x[:n])
+        starts = [np.zeros(n), *np.random.default_rng(0).normal(0.0, _AROUND, (_STARTS, n))]
+        best: Any = None
+        for start in starts:
+            moves = start
+            # What the inputs can hold, in the posture found so far, is no drift.
+            for _ in range(_ROUNDS):
+                _, B, _ = model.transition_jacobians(model.integrate(near, moves), rest)
+                span, size, _ = np.linalg.svd(np.where(np.isfinite(B), B, 0.0), full_matrices=False)
+                span = span[:, size > 1e-9 * size.max(initial=1e-300)]
+                found = least_squares(residual, moves, max_nfev=_SEARCH, args=(np.eye(n) - span @ span.T,))
+                moves = found.x
+            best = found if best is None or found.cost < best.cost else best
+            # Where the way from ``near`` itself leads to the goal, moving is all that it costs, by a turn at most.
+            if start is starts[0] and best.cost <= (_STAY * np.pi) ** 2:
+                break
+        return model.integrate(near, best.x)
 
     def value(self, end: Array, weight: Array, rho: Array, horizon: int) -> tuple[Array, Array]:
         """Return the curvature S (n, n) of the value about the state ``end``, and the feedback L (p, n) that holds it.

@@ -29,7 +29,7 @@ class Excitation:
     Frequencies lie between a half and twice ``frequency``; they and the phases differ from input to input.
 
     Args:
-        rest: (p,) the inputs about which they move.
+        rest: (p,) the inputs about which they move; the midpoint where rest is at a limit.
         dt: sample time in seconds.
         limits: (low, high) of the inputs, each one number or (p,).
         part: amplitude a, as a part of the way from rest to the nearer limit; of 1 where there is none.
@@ -50,6 +50,10 @@ class Excitation:
         rest = frozen(np.array(self.rest, dtype=np.float64))
         low, high = bounds(self.limits, len(rest))
         reach = np.maximum(np.minimum(rest - low, high - rest), 0.0)
+        # A thruster or a muscle rests at a limit: it moves about its midpoint.
+        stuck = (reach == 0.0) & np.isfinite(high - low)
+        lowest, highest = np.where(stuck, low, rest), np.where(stuck, high, rest)
+        rest, reach = frozen(0.5 * (lowest + highest)), np.where(stuck, 0.5 * (highest - lowest), reach)
         amplitude = positive("part", self.part) * np.where(np.isfinite(reach), reach, 1.0)
         frequency = min(positive("frequency", self.frequency), 0.1 / positive("dt", self.dt))
         values = {"rest": rest, "limits": (low, high), "frequency": frequency, "_amplitude": frozen(amplitude)}

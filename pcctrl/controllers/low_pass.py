@@ -112,4 +112,6 @@ class LowPass:
         before = state.added
         unlimited = reference + before + self.rate * (info.unlimited - reference - before)
         u = limited(unlimited, *self._limits)
-        return LowPassState(memory, u - reference), u, ControlInfo(unlimited, info.forecast)
+        # What is not finite is not remembered.
+        added = np.where(np.isfinite(u - reference), u - reference, before)
+        return LowPassState(memory, added), u, ControlInfo(unlimited, info.forecast)

@@ -114,7 +114,7 @@ class Redundancy:
 
     Raises:
         UnknownNameError: no sensor has that name.
-        ParameterError: a group of one, or of sensors that do not read the same of the plant.
+        ParameterError: a group of one, or of sensors that do not read the same of the plant; or one in two groups.
     """
 
     def __init__(
@@ -123,6 +123,9 @@ class Redundancy:
         known = list(names)
         self.joint, self.rate = joint, min(rate, 1.0)
         self.groups = [np.array([known.index(choose("redundant", s, known)) for s in group]) for group in groups]
+        everyone = [s for group in groups for s in group]
+        if len(set(everyone)) < len(everyone):
+            raise ParameterError(name="redundant", expected="each sensor in one group at most", received=groups)
         rows = joint.readout_jacobian(joint.mean, joint.input)[:, : joint.plant]
         for group, given in zip(self.groups, groups, strict=True):
             if len(group) < 2 or not np.allclose(rows[group], rows[group[0]]):

@@ -112,7 +112,12 @@ def test_a_memory_that_is_not_finite_begins_anew() -> None:
 
 def test_status_says_which_sensors_there_were() -> None:
     fast, _ = agent()
-    for y, status in (([0.1, 0.0], Status.OK), ([np.nan, 0.0], Status.PARTIAL), ([np.nan, 1e300], Status.BLIND)):
+    for y, status in (
+        ([0.1, 0.0], Status.OK),
+        ([np.nan, 0.0], Status.PARTIAL),
+        ([np.nan, 1e300], Status.BLIND),
+        ([1e300, -1e300], Status.BLIND),
+    ):
         fast.act(y)
         assert fast.status == status
     fast.act(Y)

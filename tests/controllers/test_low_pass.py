@@ -121,6 +121,13 @@ def test_at_a_limit_nothing_winds_up() -> None:
     np.testing.assert_allclose(state.added, u - reference)
 
 
+def test_what_is_not_finite_is_not_remembered() -> None:
+    law = LowPass(computed(), 1e-3, 0.01)
+    state, _, _ = law.act(law.init(), belief([0.2, -0.1, 0.4, -0.2]), GOAL)
+    lost, _, _ = law.act(state, belief([np.nan, 0.0, 0.0, 0.0]), GOAL)
+    np.testing.assert_array_equal(lost.added, state.added)
+
+
 def test_a_batch_is_its_members() -> None:
     x = np.random.default_rng(1).standard_normal((3, 4)) * 0.1
     law = LowPass(computed(), 1e-3, 0.01)

@@ -105,5 +105,9 @@ def test_an_excitation_stays_within_limits_and_moves_every_input_by_itself() -> 
     frequencies = np.fft.rfftfreq(1000, 0.01)
     power = np.abs(np.fft.rfft(u - u.mean(axis=0), axis=0)) ** 2
     assert power[(frequencies > 0.3) & (frequencies < 2.3)].sum() > 0.95 * power.sum()
+    # A thruster at rest is at its limit, and moves all the same.
+    thruster = Excitation(np.zeros(1), 0.01, ([0.0], [20.0]))
+    thrust = np.array([thruster.act(np.array([k]), belief)[1] for k in range(300)])
+    assert 10.0 - 7.0 <= thrust.min() < 8.0 < 12.0 < thrust.max() <= 17.0
     with pytest.raises(ParameterError, match="part"):
         Excitation(np.zeros(1), 0.01, part=0.0)

@@ -123,6 +123,11 @@ def test_the_end_is_at_rest_and_reads_as_the_goal() -> None:
     end = aim.end(goal, weight, np.array([0.3, -0.5, 1.0, -1.0]))
     np.testing.assert_allclose(model.readout(end)[2:], TIP, atol=1e-3)
     np.testing.assert_allclose(end[2:], 0.0, atol=1e-3)
+    # A singular posture: the tip is to be where the stretched arm points away from.
+    y = model.readout(np.array([-0.3, 0.0, 0.0, 0.0]))
+    behind = aim.end(y, weight, np.array([np.pi - 0.3, 0.0, 0.0, 0.0]))
+    np.testing.assert_allclose(model.readout(behind)[2:], y[2:], atol=1e-3)
+    assert np.abs(behind[:2] - [np.pi - 0.3, 0.0]).max() < 1.1 * np.pi, "it winds"
     # Out of reach: as near as it comes, stretched out towards it.
     far = aim.end(np.array([0.0, 0.0, 2.0, 0.0, 0.0]), weight, np.array([-0.5, -0.5, 0.0, 0.0]))
     np.testing.assert_allclose(model.readout(far)[2:], [0.6, 0.0, 0.0], atol=0.02)

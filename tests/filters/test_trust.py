@@ -217,6 +217,9 @@ def test_only_sensors_of_one_quantity_are_redundant() -> None:
         NonlinearPCFilter(model, None, redundant=[["y0", "y7"]])
     with pytest.raises(ParameterError):
         NonlinearPCFilter(model, None, redundant=[["y0"]])
+    for twice in ([["y0", "y0"]], [["y0", "y1"], ["y1", "y0"]]):
+        with pytest.raises(ParameterError, match="one group"):
+            NonlinearPCFilter(model, None, redundant=twice)
     other = replace(model, C=np.array([[1.0, 0.0], [0.0, 1.0]]))
     with pytest.raises(ParameterError):
         NonlinearPCFilter(other, None, redundant=[["y0", "y1"]])
