@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pcctrl.arrays import Array
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation.physics import broken
+from pcctrl.models import AdaptiveModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,8 +142,11 @@ def _wanted(goal: Any, state: Array) -> Array:
 
 
 def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observation: Array, action: Array) -> None:
-    belief, info = policy.belief, policy.info
-    makes = getattr(getattr(policy, "filter", None), "estimates_state", True)
+    belief, info, filter_ = policy.belief, policy.info, getattr(policy, "filter", None)
+    if isinstance(getattr(filter_, "model", None), AdaptiveModel):
+        # The plant's own states come before what has been learned of it.
+        belief = belief.marginal(len(state))
+    makes = getattr(filter_, "estimates_state", True)
     estimates = makes and info is not None and belief.state.shape == state.shape
     unknown = np.full(state.shape, np.nan)
     rows["state"].append(state)
