@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pcctrl.agents import task_of
 from pcctrl.arrays import Array, choose, whole
-from pcctrl.envs import ColourOptions, NoiseOptions, PlantOptions, SensedOptions, make
+from pcctrl.envs import ColourOptions, NoiseOptions, PlantOptions, SensedOptions, SimulatedPlant, make, plant_of
 from pcctrl.errors import FileError, ParameterError
 from pcctrl.evaluation import versions
 from pcctrl.evaluation.logs import Log, read_log, write_estimate
@@ -142,12 +142,15 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
 
     def _model(self) -> GenerativeModel:
         if not self.model.endswith(".toml"):
-            env = make(self.model, PlantOptions(**vars(self.plant)), NoiseOptions(**vars(self.noise)))
-            return task_of(env).model
-        for name, options in (("plant", self.plant), ("noise", self.noise)):
-            if options != type(options)():
+            options = PlantOptions(**vars(self.plant))
+            plant = plant_of(self.model, None, options)
+            if isinstance(plant, SimulatedPlant):
+                return self.noise.told(plant)
+            return task_of(make(self.model, options, NoiseOptions(**vars(self.noise)))).model
+        for name, given in (("plant", self.plant), ("noise", self.noise)):
+            if given != type(given)():
                 expected = "no options beside a TOML file, which says it all"
-                raise ParameterError(name=name, expected=expected, received=options)
+                raise ParameterError(name=name, expected=expected, received=given)
         return LinearModel.load(Path(self.model))
 
     def _run(self, plain: _AnyFilter, log: Log, states: list[str]) -> tuple[Estimate, dict[str, Any]]:
