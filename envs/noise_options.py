@@ -14,6 +14,7 @@ from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant
 from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
 from pcctrl.errors import ParameterError, ShapeError
+from pcctrl.models import Delayed, GenerativeModel
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
 __all__ = ["ColourOptions", "NoiseOptions", "Plant"]
@@ -67,6 +68,15 @@ class ColourOptions:
     delay: float | None = None
     """Delay of all sensors in seconds, a whole number of samples; by default none, or a linear model's own. The agents
     are told it."""
+
+    def told(self, plant: SimulatedPlant) -> GenerativeModel:
+        """Return the model of a simulation with this noise, for estimation: of what can be steered or not.
+
+        Raises:
+            ShapeError, ParameterError, UnknownNameError: an option is out of range or of the wrong size.
+        """
+        model = plant.told(*self._noises(plant))
+        return Delayed(model, self.delay) if self.delay else model
 
     def _kept(self, plant: Plant) -> bool:
         """Tell whether the noise is the plant's own, untouched."""
@@ -169,7 +179,12 @@ class NoiseOptions(ColourOptions):
         if self._kept(plant):
             return asdict(self) | filled | {"floor": None}
         colour = "smooth" if self.colour == "own" else self.colour
-        return asdict(self) | filled | {"colour": colour, "s": 2.0 * plant.sample_time() if self.s is None else self.s}
+        sensed = self.sensor_colour or colour
+        usual = 2.0 * plant.sample_time()
+        same_s = self.s if self.sensor_colour is None else None
+        filled |= {"colour": colour, "s": usual if self.s is None else self.s}
+        sensor_s = next((s for s in (self.sensor_s, same_s) if s is not None), usual)
+        return asdict(self) | filled | {"sensor_colour": sensed, "sensor_s": None if sensed == "white" else sensor_s}
 
 
 def own_delay(plant: Plant) -> float | list[float]:

@@ -18,7 +18,7 @@ from gymnasium.error import Error as GymnasiumError
 from pcctrl.arrays import Array, as_array, per_item, positive
 from pcctrl.envs.model_env import ModelEnv, Scene, with_noise
 from pcctrl.envs.plant_options import PlantOptions, SensedOptions
-from pcctrl.errors import ModelError, UnknownNameError
+from pcctrl.errors import ModelError, ParameterError, UnknownNameError
 from pcctrl.models import Mismatch, MujocoModel
 from pcctrl.models.mujoco.guards import quiet
 from pcctrl.models.mujoco.names import dof_names
@@ -102,6 +102,8 @@ class SimulatedPlant:
             source,
             dt=dt,
             qpos=qpos if self.shift is None else qpos + self.shift,
+            # What has no actuator can still be estimated.
+            inputs=None if mjmodel.nu else (),
             sensors=sensors,
             noise_input=pushed,
             process_noise=[White(density=float(pushes.get(name, 1.0) * np.sqrt(dt))) for name in pushed],
@@ -142,13 +144,25 @@ class SimulatedPlant:
         """Standard deviation of each sensor, in its unit."""
         return tuple(float(np.sqrt(z.sensor_floor)) for z in self.model.sensor_noise)
 
+    def told(self, process: Sequence[Noise] | None, sensor: Sequence[Noise] | None) -> MujocoModel:
+        """Return the model that filters and agents are told, with these noises or its own: wrong if so wished."""
+        model: MujocoModel = with_noise(self.model, process, sensor)
+        return model if self.options.wrong == Mismatch() else replace(model, wrong=self.options.wrong)
+
     def make(self, process: Sequence[Noise] | None, sensor: Sequence[Noise] | None) -> ModelEnv:
         """Return the environment without the imperfections of its sensors.
 
         Raises:
-            ShapeError, ParameterError: a goal, weight or bound of the wrong size.
+            ShapeError, ParameterError: a goal, weight or bound of the wrong size; no actuator, or one without limits.
         """
         model, options = with_noise(self.model, process, sensor), self.options
+        if not model.inputs:
+            expected = "a model with an actuator (without one it can only be estimated)"
+            raise ParameterError(name="inputs", expected=expected, received="none")
+        for name, low, high in zip(model.inputs, *model.limits, strict=True):
+            if not np.isfinite([low, high]).all():
+                expected = "a ctrlrange in the MJCF file, the limits of what an agent may do"
+                raise ParameterError(name=f"actuator {name}", expected=expected, received="ctrlrange is missing")
         n, p = (len(part) for part in model.start[:2])
         nv = int(model.source.nv)
         weight = np.concatenate([np.ones(nv), np.full(nv, 0.01), np.zeros(n - 2 * nv)])
@@ -162,7 +176,7 @@ class SimulatedPlant:
             np.full(p, 0.01 if options.action_weight is None else options.action_weight),
             bound=bound,
             scene=functools.partial(self._scene, model),
-            told=model if options.wrong == Mismatch() else replace(model, wrong=options.wrong),
+            told=self.told(process, sensor),
             horizon=25 if options.horizon is None else options.horizon,
         )
 

@@ -84,9 +84,15 @@ class Compare:
 
 
 def _noise_line(noise: Mapping[str, Any]) -> str:
-    plain = {"white": "white noise", "own": "its own noise"}
-    line = plain.get(noise["colour"]) or f"{noise['colour']} noise of {noise['s']:g} s"
+    line, sensed = _colour(noise["colour"], noise["s"]), noise["sensor_colour"]
+    if sensed is not None and (of_sensors := _colour(sensed, noise["sensor_s"])) != line:
+        line += f" (sensors: {of_sensors})"
     line += f", delay {noise['delay']} s" if np.any(noise["delay"]) else ""
     untold = [f"dropout {noise['dropout']:g}"] if noise["dropout"] else []
     untold += [f"bias {noise['bias']}"] if any(noise["bias"]) else []
     return line + (f" ({', '.join(untold)}: untold)" if untold else "")
+
+
+def _colour(colour: str, s: float | None) -> str:
+    plain = {"white": "white noise", "own": "its own noise"}
+    return plain.get(colour) or f"{colour} noise of {s:g} s"

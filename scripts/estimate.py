@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pcctrl.agents import task_of
 from pcctrl.arrays import Array, choose, whole
-from pcctrl.envs import ColourOptions, NoiseOptions, PlantOptions, SensedOptions, make
+from pcctrl.envs import ColourOptions, NoiseOptions, PlantOptions, SensedOptions, SimulatedPlant, make, plant_of
 from pcctrl.errors import FileError, ParameterError
 from pcctrl.evaluation import versions
 from pcctrl.evaluation.logs import Log, read_log, write_estimate
@@ -114,6 +114,9 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         if self.lag and "generalised" in filters:
             raise ParameterError(name="lag", expected="0 with the generalised filter", received=self.lag)
         log = read_log(self.log, model, self.truth)
+        if self.lag >= len(log.y):
+            expected = f"less than the {len(log.y)} samples of the log"
+            raise ParameterError(name="lag", expected=expected, received=self.lag)
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -136,18 +139,26 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         print_wide(console, self._table(rows, log.y.shape[1]))
         present = np.count_nonzero(np.isfinite(log.y)) // log.y.shape[1]
         for name, row in rows.items():
+            if (lost := _diverged(estimates[name])) is not None:
+                text = f"{name}: diverged at sample {lost} (counted from 0): no finite estimate from there"
+                console.print(
+                    f"{text}, and no number of it means anything.", style="red", highlight=False, markup=False
+                )
             if text := doubt_nis(row["nis"], log.y.shape[1], present):
                 console.print(f"{name}: {text}.", style="yellow", highlight=False, markup=False)
         console.print(f"Estimates, numbers and a plot are in {self.out}", markup=False)
 
     def _model(self) -> GenerativeModel:
         if not self.model.endswith(".toml"):
-            env = make(self.model, PlantOptions(**vars(self.plant)), NoiseOptions(**vars(self.noise)))
-            return task_of(env).model
-        for name, options in (("plant", self.plant), ("noise", self.noise)):
-            if options != type(options)():
+            options = PlantOptions(**vars(self.plant))
+            plant = plant_of(self.model, None, options)
+            if isinstance(plant, SimulatedPlant):
+                return self.noise.told(plant)
+            return task_of(make(self.model, options, NoiseOptions(**vars(self.noise)))).model
+        for name, given in (("plant", self.plant), ("noise", self.noise)):
+            if given != type(given)():
                 expected = "no options beside a TOML file, which says it all"
-                raise ParameterError(name=name, expected=expected, received=options)
+                raise ParameterError(name=name, expected=expected, received=given)
         return LinearModel.load(Path(self.model))
 
     def _run(self, plain: _AnyFilter, log: Log, states: list[str]) -> tuple[Estimate, dict[str, Any]]:
@@ -179,12 +190,18 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
             "lag": self.lag,
             "versions": versions(),
         }
+        # JSON has no NaN.
+        said = {
+            name: {key: value if np.isfinite(value) else None for key, value in row.items()}
+            for name, row in rows.items()
+        }
+        summary = json.dumps({"filters": said}, indent=2, allow_nan=False)
         columns = list(next(iter(rows.values())))
         lines = [",".join(["filter", *columns])]
         lines += [",".join([name, *(repr(row[c]) for c in columns)]) for name, row in rows.items()]
         try:
             (self.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            (self.out / "summary.json").write_text(json.dumps({"filters": rows}, indent=2) + "\n", encoding="utf-8")
+            (self.out / "summary.json").write_text(summary + "\n", encoding="utf-8")
             (self.out / "results.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         except OSError as error:
             raise FileError(name=str(self.out), expected="room", received=error.strerror or error) from None
@@ -204,3 +221,10 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
 def _rmse(estimate: Array, truth: Array) -> float:
     known = np.isfinite(truth)
     return float(np.sqrt(np.mean(np.square(estimate - truth)[known]))) if known.any() else float("nan")
+
+
+def _diverged(estimate: Estimate) -> int | None:
+    """Return the first sample at which an estimate is not finite, or None."""
+    sound = np.isfinite(estimate.mean).all(axis=-1) & np.isfinite(estimate.std).all(axis=-1)
+    lost = np.flatnonzero(~(sound & np.isfinite(estimate.free_energy) & np.isfinite(estimate.nis)))
+    return int(lost[0]) if len(lost) else None

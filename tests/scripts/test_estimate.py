@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from plants import smooth_msd
 
+from pcctrl.filters import Estimate, KalmanFilter
 from pcctrl.models import LinearModel
 from pcctrl.noise import OrnsteinUhlenbeck, White
+from pcctrl.scripts.estimate import FILTERS
 from pcctrl.scripts.main import main
 
 
@@ -78,6 +82,7 @@ def test_waiting_helps(tmp_path: Path) -> None:
         (lambda s: s, ["--filters", "magic"], ["filters", "kalman", "magic"]),
         (lambda s: s, ["--truth", "speed"], ["truth", "velocity", "speed"]),
         (lambda s: s, ["--lag", "-1"], ["lag"]),
+        (lambda s: s, ["--lag", "400"], ["lag", "400 samples"]),
         (lambda s: s, ["--lag", "1", "--filters", "generalised"], ["lag"]),
         (lambda s: s.replace("position", "height"), [], ["column position"]),
         (lambda s: s.replace("0.2,", "0.25,", 1), [], ["row", "dt"]),
@@ -95,6 +100,34 @@ def test_a_wrong_log_is_one_line(edit, extra, names, tmp_path: Path, capsys: pyt
     assert line.count("\n") == 1
     for name in names:
         assert name in line
+
+
+def test_a_filter_that_diverges_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(KalmanFilter):
+        def run(self, y: ArrayLike, u: ArrayLike | None = None, state: Any = None) -> Estimate:
+            estimate = super().run(y, u, state)
+            for part in (estimate.mean, estimate.free_energy, estimate.nis):
+                part[7:] = np.nan
+            return estimate
+
+    monkeypatch.setitem(FILTERS, "ar", Lost)
+    log, model, _ = write_log(tmp_path)
+    command = ["estimate", str(log), "--model", str(model), "--truth", "velocity", "--filters", "ar", "kalman"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "ar: diverged at sample 7 " in said
+    assert "kalman: diverged" not in said
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = (tmp_path / "out" / "summary.json").read_text()
+    rows = json.loads(text, parse_constant=refuse)["filters"]
+    assert rows["ar"]["free_energy"] is None
+    assert rows["ar"]["rmse_velocity"] is None
+    assert rows["kalman"]["free_energy"] is not None
 
 
 def test_missing_files_and_silence_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,3 +118,28 @@ def test_the_cheetah_of_the_documentation(tmp_path: Path, capfd: pytest.CaptureF
     assert "settotalmass" not in capfd.readouterr().err
     rows = json.loads((tmp_path / "out" / "summary.json").read_text())["filters"]
     assert rows["pc-sigma"]["rmse_rootz_pos"] < 0.05
+
+
+def test_what_cannot_be_steered_can_be_estimated(
+    recorded: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A motor without limits, and no motor at all: estimated, but not run."""
+    free, still = tmp_path / "free.xml", tmp_path / "still.xml"
+    free.write_text(ARM.replace(' ctrlrange="-3 3" ctrllimited="true"', ""))
+    still.write_text(ARM.partition("<actuator>")[0] + "</mujoco>")
+    found = []
+    for model in (recorded[0], free, still):
+        assert estimate(model, recorded[1], tmp_path, *WHITE, "--filters", "pc", "ekf") == 0
+        found.append(json.loads((tmp_path / "summary.json").read_text())["filters"]["pc"])
+    assert found[0]["free_energy"] == pytest.approx(found[1]["free_energy"])
+    # Not told what was done, a filter is surprised.
+    assert found[2]["free_energy"] > found[0]["free_energy"] + 0.1
+    capsys.readouterr()
+    for model, names in ((free, ["lift", "ctrlrange is missing"]), (still, ["inputs", "actuator"])):
+        assert main(["run", str(model), "--steps", "5", "--out", str(tmp_path / "run"), *SENSED, *WHITE]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        assert all(name in line for name in names)
+    # Nothing pushes it, and all by default: it still falls as its model says.
+    command = ["estimate", str(recorded[1]), "--model", str(still), "--out", str(tmp_path), "--plant.dt", "0.02"]
+    assert main([*command, "--plant.sensors", "qpos:shoulder", "--noise.delay", "0.04"]) == 0

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pcctrl.envs import two_masses
+from pcctrl.envs import NoiseOptions, plant_of, two_masses
 from pcctrl.scripts.bench import BENCHMARKS
 from pcctrl.scripts.benchmarks import limits
+from pcctrl.scripts.compare import _noise_line
 from pcctrl.scripts.main import main
 
 
@@ -165,3 +166,20 @@ def test_limits_benchmark_prints_its_tables(
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
     for text in ("RMSE / physical limit, two masses", "order 4 / tuned 1st", "told wrongly"):
         assert text in out
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "sensor_s"),
+    [
+        (NoiseOptions(colour="white", sensor_colour="ou"), "white noise (sensors: ou noise of 0.04 s)", 0.04),
+        (NoiseOptions(colour="ou", s=0.1, sensor_colour="white"), "ou noise of 0.1 s (sensors: white noise)", None),
+        (NoiseOptions(colour="ou", s=0.1, sensor_s=0.3), "ou noise of 0.1 s (sensors: ou noise of 0.3 s)", 0.3),
+        (NoiseOptions(colour="ou", s=0.1), "ou noise of 0.1 s", 0.1),
+        (NoiseOptions(colour="white"), "white noise", None),
+        (NoiseOptions(), "smooth noise of 0.04 s", 0.04),
+    ],
+)
+def test_the_noise_of_the_sensors_is_named(options: NoiseOptions, line: str, sensor_s: float | None) -> None:
+    noise = options.resolved(plant_of("pcctrl/CartPole-v0"))
+    assert _noise_line(noise) == line
+    assert noise["sensor_s"] == sensor_s
