@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,18 +14,33 @@ from pcctrl.filters import NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, Task
 from pcctrl.noise import White
 
-__all__ = ["aif_adaptive"]
+__all__ = ["CREEP", "PRIORS", "aif_adaptive", "learning"]
 
 # Of parameters by kind: spread, seconds over which it changes by that, start, least and greatest; in kg, a factor,
 # N·m·s/rad and N·m.
-_ADAPTED = {
+PRIORS = {
     "load": (0.5, 20.0, 0.0, 0.0, 5.0),
     "scale": (0.3, 200.0, 0.0, -0.5, 2.0),
     "viscous": (0.2, 100.0, 0.0, 0.0, 5.0),
     "coulomb": (0.3, 100.0, 0.0, 0.0, 3.0),
 }
 # rad/s at which dry friction is believed to have reached 3/4 of its level, and samples between derivatives.
-_CREEP, _REFRESH = 0.1, 20
+CREEP, _REFRESH = 0.1, 20
+
+
+def learning(model: MujocoModel, names: Sequence[str]) -> tuple[MujocoParameters, AdaptiveModel]:
+    """Return a model with parameters, and that with them as slow states, of `PRIORS`.
+
+    Args:
+        model: of the plant, as it is told.
+        names: of the parameters, as in `MujocoParameters`.
+
+    Raises:
+        ModelError, UnknownNameError: see `MujocoParameters`.
+    """
+    parameters = [Parameter(name, *PRIORS[name.partition(":")[0]]) for name in names]
+    plant = MujocoParameters(model, parameters, CREEP)
+    return plant, AdaptiveModel(plant, parameters)
 
 
 def aif_adaptive(
@@ -50,12 +66,8 @@ def aif_adaptive(
     # The coloured torques of a simulated arm are as fast as its samples; gravity that is told wrongly walks.
     pushes = [White(density=float(np.sqrt(w.spectral_density(0.0)))) for w in model.process_noise]
     model = replace(model, process_noise=pushes, disturbance=rate * np.abs(task.high))
-    parameters = [
-        Parameter(name, *_ADAPTED[name.partition(":")[0]])
-        for name in MujocoMechanics(model, loads=loads, scale=True).parameters
-    ]
-    plant = MujocoParameters(model, parameters, _CREEP)
-    filter_ = NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1, refresh=_REFRESH)
+    plant, believed = learning(model, MujocoMechanics(model, loads=loads, scale=True).parameters)
+    filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH)
     law = AdaptedTorque(plant, filter_.joint, bandwidth, (task.low, task.high))
     return Agent(
         filter_,

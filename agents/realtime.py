@@ -104,19 +104,20 @@ class RealTimeAgent:
                 self._predict(self._u)
             self._correct(np.asarray(y, dtype=np.float64))
             if self._status == Status.DIVERGED:
-                return self._safely(np.full_like(self._low, np.nan), self._memory)
+                return self._safely(np.full_like(self._low, np.nan))
             memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
         u = np.minimum(np.maximum(u, self._low), self._high)
         if not np.isfinite(u.sum()):
-            return self._safely(u, self._memory)
+            return self._safely(u)
         self._memory, self._u, self._faults = memory, u, 0
         return u
 
-    def _safely(self, u: Array, memory: Any) -> Array:
+    def _safely(self, u: Array) -> Array:
         """Return u with the last action in the place of what is not finite, from the second time running on rest."""
         held = self._agent.rest if self._u is None or self._faults else self._u
         self._u, self._faults = np.where(np.isfinite(u), u, held), self._faults + 1
-        self._memory = memory if _finite(memory) else self._agent.controller.init()
+        if not _finite(self._memory):
+            self._memory = self._agent.controller.init()
         return self._u
 
     def _predict(self, u: Array) -> None:

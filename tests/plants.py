@@ -13,6 +13,20 @@ from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 from pcctrl.scripts.benchmarks.systems import cart_pole, mass_spring_damper
 
 Array = NDArray[np.float64]
+# Two joints in a vertical plane, and a hand without mass, which may be loaded.
+ARM = """
+<mujoco>
+  <option timestep="0.001"/>
+  <default><joint type="hinge" axis="0 1 0" damping="0.3" armature="0.02"/></default>
+  <worldbody>
+    <body><joint name="shoulder"/><inertial pos="0 0 -0.2" mass="2" diaginertia="0.02 0.02 0.002"/>
+      <body pos="0 0 -0.4"><joint name="elbow"/><inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/>
+        <body name="hand" pos="0 0 -0.3"><inertial pos="0 0 0" mass="0" diaginertia="0 0 0"/></body></body></body>
+  </worldbody>
+  <actuator><motor name="t1" joint="shoulder"/><motor name="t2" joint="elbow"/></actuator>
+  <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
+</mujoco>
+"""
 DT = 0.1
 WHITE = (White(density=float(np.sqrt(DT))), White(std=0.1))
 

@@ -12,12 +12,12 @@ import numpy as np
 from rich.console import Console
 
 from pcctrl.agents import Agent, RealTimeAgent
+from pcctrl.agents.adaptive import PRIORS
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, SlotineLi
 from pcctrl.controllers.low_pass import Following
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet
 from pcctrl.scripts.benchmarks.arm7_runs import (
-    PRIORS,
     Law,
     Score,
     adaptive,
@@ -83,7 +83,7 @@ def build(kind: str, env: Any, values: Array) -> Law:
                 own = mechanics(model, "lf")
                 priors = np.array([PRIORS[name.partition(":")[0]] for name in own.parameters])
                 rates = float(rest[2][i]) * priors[:, 0] ** 2
-                law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 3], limits=limits)
+                law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 4], limits=limits)
             laws.append(law)
         return Fleet([Agent(joints, calm) for calm in _calm(laws, rest, model.dt)])
     kinds = "" if kind == "ou" else kind

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 
+from pcctrl.agents.adaptive import CREEP, learning
 from pcctrl.arrays import Array
 from pcctrl.envs import Arm7Env, make_arm
 from pcctrl.filters import JointFilter, KalmanFilter, NonlinearPCFilter
@@ -18,15 +19,12 @@ from pcctrl.models import (
     MujocoMechanics,
     MujocoModel,
     MujocoParameters,
-    Parameter,
     free_joints,
 )
 from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
 __all__ = [
-    "CREEP",
     "JOINTS",
-    "PRIORS",
     "Law",
     "Score",
     "adaptive",
@@ -44,16 +42,7 @@ JOINTS = tuple(f"joint{i + 1}" for i in range(7))
 COUNT = 2.0 * np.pi / 2**14
 # How strongly what is not modelled pushes the joints, beside each other.
 RELATIVE = np.array([1.0, 1.0, 1.0, 1.0, 0.4, 0.4, 0.4])
-# rad/s at which the filter's own dry friction has reached 3/4 of its level: not faster than the rates are known.
-CREEP = 0.1
 LOAD = 1.0
-# Of each kind of parameter: spread, seconds over which it changes by that, least and greatest.
-PRIORS = {
-    "load": (0.5, 20.0, 0.0, 5.0),
-    "scale": (0.3, 200.0, -0.5, 2.0),
-    "viscous": (0.2, 100.0, 0.0, 5.0),
-    "coulomb": (0.3, 100.0, 0.0, 3.0),
-}
 _LOST = 1.0
 
 
@@ -152,12 +141,7 @@ def mechanics(model: MujocoModel, kinds: str = "") -> MujocoMechanics:
 
 def adaptive(model: MujocoModel, kinds: str) -> AdaptiveModel:
     """Return the model with the parameters of its `mechanics` as slow states."""
-    parameters = [
-        Parameter(name, std, time, 0.0, low, high)
-        for name in mechanics(model, kinds).parameters
-        for std, time, low, high in [PRIORS[name.partition(":")[0]]]
-    ]
-    return AdaptiveModel(MujocoParameters(model, parameters, CREEP), parameters)
+    return learning(model, mechanics(model, kinds).parameters)[1]
 
 
 def invertible(model: MujocoModel | AdaptiveModel) -> Any:

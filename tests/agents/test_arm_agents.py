@@ -89,6 +89,16 @@ def test_one_that_adapts_learns_what_it_was_told_wrongly() -> None:
     assert max(abs(believed["scale"]), believed["load:payload"]) < 0.2
 
 
+def test_one_that_adapts_is_scored_as_a_filter_of_the_arm() -> None:
+    env = make_arm(Arm2Env)
+    episode = rollout(env, agents.make("aif-adaptive", env), steps=60, seed=0)
+    # What it has learned is left out of what is compared with the arm's state.
+    assert episode.estimate.shape == episode.state.shape
+    error = np.abs(episode.estimate - episode.state)[20:, :2]
+    assert error.max() < 2e-3
+    assert 1.0 < episode.nis[20:].mean() < 8.0
+
+
 def test_one_that_adapts_refuses_delays() -> None:
     with pytest.raises(ModelError, match="delays"):
         agents.make("aif-adaptive", make_arm(Arm2Env, delay=0.01))

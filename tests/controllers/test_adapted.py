@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from plants import ARM
 
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.arrays import Array
@@ -11,19 +12,6 @@ from pcctrl.filters import Belief, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
 from pcctrl.noise import Smooth, White
 
-ARM = """
-<mujoco>
-  <option timestep="0.001"/>
-  <default><joint type="hinge" axis="0 1 0" damping="0.3" armature="0.02"/></default>
-  <worldbody>
-    <body><joint name="shoulder"/><inertial pos="0 0 -0.2" mass="2" diaginertia="0.02 0.02 0.002"/>
-      <body pos="0 0 -0.4"><joint name="elbow"/><inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/>
-        <body name="hand" pos="0 0 -0.3"><inertial pos="0 0 0" mass="0" diaginertia="0 0 0"/></body></body></body>
-  </worldbody>
-  <actuator><motor name="t1" joint="shoulder"/><motor name="t2" joint="elbow"/></actuator>
-  <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
-</mujoco>
-"""
 NAMES = ("load:hand", "viscous:shoulder", "viscous:elbow", "coulomb:shoulder", "coulomb:elbow")
 LOAD, DRY, OMEGA = 0.8, 0.6, 12.0
 

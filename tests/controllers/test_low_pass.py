@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
+from plants import ARM
 from scipy.optimize import minimize
 
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
@@ -13,19 +14,6 @@ from pcctrl.filters import Belief, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
 from pcctrl.noise import White
 
-ARM = """
-<mujoco>
-  <option timestep="0.001"/>
-  <default><joint type="hinge" axis="0 1 0" damping="0.3" armature="0.02"/></default>
-  <worldbody>
-    <body><joint name="shoulder"/><inertial pos="0 0 -0.2" mass="2" diaginertia="0.02 0.02 0.002"/>
-      <body name="arm" pos="0 0 -0.4"><joint name="elbow"/>
-        <inertial pos="0 0 -0.15" mass="1" diaginertia="0.01 0.01 0.001"/></body></body>
-  </worldbody>
-  <actuator><motor name="t1" joint="shoulder"/><motor name="t2" joint="elbow"/></actuator>
-  <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
-</mujoco>
-"""
 GOAL = Preview(np.array([[0.3, -0.2, 0.5, -0.4], [0.3005, -0.2004, 0.502, -0.401]]))
 LIMITS = (-60.0, 60.0)
 
