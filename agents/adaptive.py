@@ -10,11 +10,11 @@ import numpy as np
 from pcctrl.agents.agent import Agent, Card
 from pcctrl.controllers import AdaptedTorque, LowPass
 from pcctrl.errors import ModelError
-from pcctrl.filters import NonlinearPCFilter
+from pcctrl.filters import Jump, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, Task
 from pcctrl.noise import White
 
-__all__ = ["CREEP", "PRIORS", "aif_adaptive", "learning"]
+__all__ = ["CREEP", "PRIORS", "aif_adaptive", "jumping", "learning"]
 
 # Of parameters by kind: spread, seconds over which it changes by that, start, least and greatest; in kg, a factor,
 # N·m·s/rad and N·m.
@@ -24,6 +24,8 @@ PRIORS = {
     "viscous": (0.2, 100.0, 0.0, 0.0, 5.0),
     "coulomb": (0.3, 100.0, 0.0, 0.0, 3.0),
 }
+# Spread of a load that is picked up or put down, kg, and how many there are a second.
+_LOADS = (1.0, 0.1)
 # rad/s at which dry friction is believed to have reached 3/4 of its level, and samples between derivatives.
 CREEP, _REFRESH = 0.1, 20
 
@@ -41,6 +43,11 @@ def learning(model: MujocoModel, names: Sequence[str]) -> tuple[MujocoParameters
     parameters = [Parameter(name, *PRIORS[name.partition(":")[0]]) for name in names]
     plant = MujocoParameters(model, parameters, CREEP)
     return plant, AdaptiveModel(plant, parameters)
+
+
+def jumping(names: Sequence[str]) -> list[Jump]:
+    """Return the jumps that are expected of parameters of these names: of loads, which are picked up and put down."""
+    return [Jump(name, *_LOADS) for name in names if name.startswith("load:")]
 
 
 def aif_adaptive(
@@ -67,7 +74,8 @@ def aif_adaptive(
     pushes = [White(density=float(np.sqrt(w.spectral_density(0.0)))) for w in model.process_noise]
     model = replace(model, process_noise=pushes, disturbance=rate * np.abs(task.high))
     plant, believed = learning(model, MujocoMechanics(model, loads=loads, scale=True).parameters)
-    filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH)
+    jumps = jumping([one.name for one in believed.parameters])
+    filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH, jumps=jumps)
     law = AdaptedTorque(plant, filter_.joint, bandwidth, (task.low, task.high))
     return Agent(
         filter_,

@@ -64,6 +64,7 @@ class RealTimeAgent:
         """Forget all."""
         belief = self._filter.init()
         self._mean, self._P = belief.mean.copy(), np.array(belief.covariance)
+        self._suspicion = belief.suspicion
         self._memory = self._agent.controller.init()
         self._u: Array | None = None
         self._F: Array | None = None
@@ -90,7 +91,7 @@ class RealTimeAgent:
     def belief(self) -> Belief:
         """After the last sample."""
         u = self._joint.input if self._u is None else self._u
-        return Belief(self._mean, self._P, u, self._joint.plant)
+        return Belief(self._mean, self._P, u, self._joint.plant, suspicion=self._suspicion)
 
     def act(self, y: ArrayLike, goal: Goal = None) -> Array:
         """Return the action (p,) for one sample (m,); see `Agent.act`.
@@ -128,6 +129,8 @@ class RealTimeAgent:
             self._mean = self._joint.ahead(self._mean, u)
         self._age += 1
         self._P = self._F.dot(self._P).dot(self._F.T) + self._Q
+        if self._suspicion is not None and self._filter.jumping is not None:
+            self._suspicion = self._filter.jumping.ahead(self._suspicion, self._F)
 
     def _correct(self, y: Array) -> None:
         C, P = self._C, self._P
@@ -139,13 +142,20 @@ class RealTimeAgent:
             R = np.where(there, R, 1.0) * np.eye(len(error))
             self._status = Status.PARTIAL if there.any() else Status.BLIND
         PC = P.dot(C.T)
-        K = PC.dot(np.linalg.inv(C.dot(PC) + R))
+        precision = np.linalg.inv(C.dot(PC) + R)
+        K = PC.dot(precision)
         P = P - K.dot(PC.T)
         self._P = 0.5 * (P + P.T)
-        self._mean = self._joint.integrate(self._mean, K.dot(error))
+        move = K.dot(error)
+        if self._suspicion is not None and self._filter.jumping is not None:
+            self._suspicion, shift = self._filter.jumping.weigh(self._suspicion, error, C, K, precision)
+            if shift is not None:
+                move, self._P, self._status = move + shift.move, self._P + shift.spread, Status.JUMP
+        self._mean = self._joint.integrate(self._mean, move)
         if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
             belief = self._filter.init()
             self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None
+            self._suspicion = belief.suspicion
             self._status, self._resets = Status.DIVERGED, self._resets + 1
 
 

@@ -42,10 +42,12 @@ class LowPassState(NamedTuple):
     Args:
         law: its memory.
         added: v, torques (..., nv) beyond those of the reference.
+        last: goal and torques (..., nv) of the last call, None before the first.
     """
 
     law: Any
     added: Array
+    last: tuple[Goal, Array] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,8 @@ class LowPass:
     there is a prior over the change of the action. If the law's torque changes by white steps, as with the noise of a
     filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of
     1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
-    fast. Where a torque is at its limit, v is what was applied.
+    fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
+    with it, and v takes that back: the torque comes within τ as well.
 
     Args:
         law: with limits of its own.
@@ -109,9 +112,18 @@ class LowPass:
         """
         reference = self.law.feedforward(state.law, belief, goal)
         memory, _, info = self.law.act(state.law, belief, goal)
-        before = state.added
+        before = self._rebased(state, belief)
         unlimited = reference + before + self.rate * (info.unlimited - reference - before)
         u = limited(unlimited, *self._limits)
         # What is not finite is not remembered.
         added = np.where(np.isfinite(u - reference), u - reference, before)
-        return LowPassState(memory, added), u, ControlInfo(unlimited, info.forecast)
+        last = (goal, u) if np.isfinite(u.sum()) else state.last
+        return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
+
+    def _rebased(self, state: LowPassState, belief: Belief) -> Array:
+        """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now."""
+        if state.last is None or belief.suspicion is None or not belief.suspicion.found.any():
+            return state.added
+        goal, torque = state.last
+        jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
+        return np.where(jumped, torque - self.law.feedforward(state.law, belief, goal), state.added)

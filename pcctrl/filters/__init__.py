@@ -5,6 +5,7 @@ from pcctrl.filters.classical import ARKalmanFilter, ColouredKalmanFilter
 from pcctrl.filters.descent import NonlinearPCFilter
 from pcctrl.filters.generalised import GeneralisedFilter
 from pcctrl.filters.joints import JointFilter
+from pcctrl.filters.jumps import Jump
 from pcctrl.filters.kalman import KalmanFilter
 from pcctrl.filters.kalman_nonlinear import ExtendedKalmanFilter, UnscentedKalmanFilter
 from pcctrl.filters.lagged import FixedLag
@@ -23,6 +24,7 @@ __all__ = [
     "GeneralisedFilter",
     "Info",
     "JointFilter",
+    "Jump",
     "KalmanFilter",
     "LinearFilter",
     "NonlinearFilter",

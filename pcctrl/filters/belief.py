@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
 from pcctrl.filters.doubt import Doubt
+from pcctrl.filters.jumps import Suspicion
 from pcctrl.filters.trust import Trust
 from pcctrl.free_energy import Correction, minimum
 
@@ -37,6 +38,8 @@ class Status(enum.IntEnum):
     """Its iterations ran out before the descent on the free energy had converged; it is where it got to."""
     FAULT = 7
     """A sensor contradicts others of the same quantity, and has lost its precision until it agrees with them again."""
+    JUMP = 8
+    """A state has jumped, some samples ago, and the belief with it."""
 
 
 class Held(NamedTuple):
@@ -65,6 +68,7 @@ class Belief:
         doubt: what is remembered of each sensor's surprises, None if they are not watched.
         held: the linearised dynamics that are used again, None if they are not.
         trust: what is remembered of redundant sensors, None if none are watched.
+        suspicion: what is remembered of jumps that may have been, None if none are expected.
     """
 
     mean: Array
@@ -74,6 +78,7 @@ class Belief:
     doubt: Doubt | None = None
     held: Held | None = None
     trust: Trust | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def state(self) -> Array:
@@ -113,6 +118,7 @@ class Info(NamedTuple):
         capped: whether the iterations ran out (...), or None for nowhere.
         energy: the free energy, where it is not that of the innovation under a linear readout (...).
         trust: of redundant sensors after this sample, None if none are watched.
+        suspicion: of jumps after this sample, None if none are expected; its ``found`` tells those that were.
     """
 
     innovation: Array
@@ -126,6 +132,7 @@ class Info(NamedTuple):
     capped: NDArray[np.bool_] | None = None
     energy: Array | None = None
     trust: Trust | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def innovation_covariance(self) -> Array:
@@ -156,6 +163,8 @@ class Info(NamedTuple):
         if self.doubt is not None and self.doubted is not None:
             status = np.where(self.doubted.any(axis=-1), int(Status.OUTLIER), status)
             status = np.where(self.doubt.believed.any(axis=-1), int(Status.SURPRISE), status)
+        if self.suspicion is not None:
+            status = np.where(self.suspicion.found.any(axis=-1), int(Status.JUMP), status)
         if self.trust is not None:
             status = np.where(self.trust.faulty.any(axis=-1), int(Status.FAULT), status)
         if self.present is not None:

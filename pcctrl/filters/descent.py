@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import Found, NonlinearFilter, Sample, added
+from pcctrl.filters.jumps import WINDOW, Jump
+from pcctrl.filters.nonlinear import NonlinearFilter, added
+from pcctrl.filters.sample import Found, Sample
 from pcctrl.filters.sigma import Spread, across_points, mixed, predict_points
 from pcctrl.filters.trust import TRUST_TIME
 from pcctrl.free_energy import Correction, correct, energy, minimum
@@ -63,13 +65,15 @@ class NonlinearPCFilter(NonlinearFilter):
         probe: names of states, such as a height over ground, along which ``"jacobian"`` goes by how the model ends with
             them √3 standard deviations up and down, not by derivatives, see `sigma.mixed`. A foot that may touch down
             has derivatives that know nothing of the ground.
+        jumps: states that may change at once, as a gripper's load: see `jumps`.
+        jump_window: samples that a jump may be back when it is found.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
         ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
             a negative variance or straightness.
         ShapeError: ``state_noise`` of another size.
-        UnknownNameError: another kind of prediction, or no such state to probe.
+        UnknownNameError: another kind of prediction, or no such state to probe or to jump.
     """
 
     model: GenerativeModel
@@ -85,8 +89,11 @@ class NonlinearPCFilter(NonlinearFilter):
     state_noise: Array | float = 0.0
     straightness: float = 0.0
     probe: Sequence[str] = ()
+    jumps: Sequence[Jump] = ()
+    jump_window: int = WINDOW
 
     def __post_init__(self) -> None:
+        whole("jump_window", self.jump_window, 1)
         whole("iterations", self.iterations, 1)
         positive("tolerance", self.tolerance)
         non_negative("straightness", self.straightness)

@@ -10,7 +10,8 @@ import numpy as np
 
 from pcctrl.arrays import Array, non_negative, per_item, positive
 from pcctrl.filters.doubt import PATIENCE
-from pcctrl.filters.nonlinear import NonlinearFilter, Sensed, added
+from pcctrl.filters.nonlinear import NonlinearFilter, added
+from pcctrl.filters.sample import Sensed
 from pcctrl.filters.sigma import Spread, across_points, deviations, paired, points, predict_points, root
 from pcctrl.free_energy import Correction, correct_points
 from pcctrl.models import generalise

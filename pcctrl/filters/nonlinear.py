@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,10 @@ from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vect
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
+from pcctrl.filters.jumps import WINDOW, Jump, Jumping
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import SmoothingFilter
+from pcctrl.filters.sample import Found, Sample, Sensed
 from pcctrl.filters.trust import TRUST_TIME, Redundancy
 from pcctrl.free_energy import Correction, correct
 from pcctrl.models import PastModel, generalise
@@ -24,54 +26,10 @@ if TYPE_CHECKING:
 
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
-__all__ = ["NonlinearFilter", "Sample", "Sensed", "added"]
+__all__ = ["NonlinearFilter", "added"]
 
 # A covariance this many times the prior's is no longer arithmetic but overflow.
 _LOST = 1e12
-
-
-class Sensed(NamedTuple):
-    """What a prior expects of the sensors.
-
-    Args:
-        prior: what `NonlinearFilter._bayes` takes for the prior.
-        reading: expected (..., m).
-        rows: how the sensors depend on the prior, (..., m, ·); a row of zeros for one that is not there.
-        spread: variances of the readings (..., m) by the prior alone.
-    """
-
-    prior: Array
-    reading: Array
-    rows: Array
-    spread: Array
-
-
-class Sample(NamedTuple):
-    """A sample as it is used: readings y (..., m), which are present (..., m) or None for all, and variances R."""
-
-    y: Array
-    present: NDArray[np.bool_] | None
-    R: Array
-
-    def error(self, reading: Array) -> Array:
-        """Return y minus what was expected (..., m), 0 for a missing sensor."""
-        error = self.y - reading
-        return error if self.present is None else np.where(self.present, error, 0.0)
-
-    def masked(self, rows: Array) -> Array:
-        """Return the rows (..., m, ·) of the sensors, of zeros for missing ones."""
-        return rows if self.present is None else rows * self.present[..., :, None]
-
-
-class Found(NamedTuple):
-    """Where the mean went (..., N), by what correction, and how: see `Info`."""
-
-    mean: Array
-    correction: Correction
-    iterations: int = 1
-    residual: float = 0.0
-    capped: NDArray[np.bool_] | None = None
-    energy: Array | None = None
 
 
 def added(model: GenerativeModel, variances: Array | float) -> Array:
@@ -102,9 +60,11 @@ class NonlinearFilter(SmoothingFilter):
     refresh: int = 1
     redundant: Sequence[Sequence[str]] = ()
     trust_time: float = TRUST_TIME
+    jumps: Sequence[Jump] = ()
+    jump_window: int = WINDOW
 
     def __post_init__(self) -> None:
-        _ = self._prior, self._redundancy  # what has no prior says so now, not in the loop
+        _ = self._prior, self._redundancy, self.jumping  # what has no prior says so now, not in the loop
 
     @cached_property
     def joint(self) -> GeneralisedModel:
@@ -126,6 +86,11 @@ class NonlinearFilter(SmoothingFilter):
         if not self.redundant:
             return None
         return Redundancy(self.joint, self.model.sensors or (), self.redundant, self.model.dt / self.trust_time)
+
+    @cached_property
+    def jumping(self) -> Jumping | None:
+        """The states that may jump."""
+        return Jumping(self.joint, self.jumps, self.jump_window) if self.jumps else None
 
     @property
     def is_plain(self) -> bool:
@@ -153,7 +118,8 @@ class NonlinearFilter(SmoothingFilter):
         P = self._prior
         if covariance is not None:
             P = frozen(self.joint.prior(as_covariance("covariance", covariance, n)))
-        return Belief(joint_mean, P, self.joint.input, n)
+        suspicion = None if self.jumping is None else self.jumping.init(batch, self.joint.size)
+        return Belief(joint_mean, P, self.joint.input, n, suspicion=suspicion)
 
     def predict(self, belief: Belief, u: ArrayLike | None = None, dt: float | None = None) -> Belief:
         """Return the belief one sample later. Physics that breaks down gives NaN, and the next update resets it.
@@ -175,11 +141,14 @@ class NonlinearFilter(SmoothingFilter):
         with np.errstate(all="ignore"):
             later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-            trust = belief.trust
-            if trust is not None and self._redundancy is not None:
+            trust, suspicion = belief.trust, belief.suspicion
+            if trust is not None or suspicion is not None:
                 F, Q = joint.linearised(mean, u)[1:] if held is None else held[:2]
-                trust = self._redundancy.ahead(joint, trust, u, F, Q)
-        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None, trust)
+                if trust is not None and self._redundancy is not None:
+                    trust = self._redundancy.ahead(joint, trust, u, F, Q)
+                if suspicion is not None and self.jumping is not None:
+                    suspicion = self.jumping.ahead(suspicion, F)
+        return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None, trust, suspicion)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
@@ -195,7 +164,7 @@ class NonlinearFilter(SmoothingFilter):
         else:
             (later, F, Q), age = joint.linearised(mean, u), 0
         covariance = F @ P @ np.swapaxes(F, -1, -2) + Q
-        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 or self.redundant else None
+        return later, covariance, Held(F, Q, age + 1) if self.refresh > 1 or self.redundant or self.jumps else None
 
     def _across(self, belief: Belief, u: Array) -> Array:
         _, F, _ = self.joint.linearised(belief.mean, u)
@@ -210,7 +179,7 @@ class NonlinearFilter(SmoothingFilter):
     def remembering(self, lag: int) -> Self:
         """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
         other = copy.copy(self)
-        for name in ("_prior", "_resampled", "_redundancy"):
+        for name in ("_prior", "_resampled", "_redundancy", "jumping"):
             vars(other).pop(name, None)
         vars(other)["joint"] = PastModel.of(self.joint, lag)
         return other
@@ -251,14 +220,20 @@ class NonlinearFilter(SmoothingFilter):
             sample = sample._replace(R=R)
         correction = self._bayes(sensed.prior, sensed.rows, sample.R)
         found = self._descend(belief, sample, innovation, sensed.rows, correction)
-        mean, covariance = found.mean, found.correction.covariance
+        mean, covariance, suspicion = found.mean, found.correction.covariance, belief.suspicion
+        if suspicion is not None and self.jumping is not None:
+            gain, precision = found.correction.gain, found.correction.innovation_precision
+            suspicion, shift = self.jumping.weigh(suspicion, innovation, sensed.rows, gain, precision)
+            if shift is not None:
+                mean, covariance = self.joint.integrate(mean, shift.move), covariance + shift.spread
         reset = self._lost(mean, covariance)
         if reset is not None:
             mean = np.where(reset[..., None], self.joint.mean, mean)
             covariance = np.where(reset[..., None, None], self._prior, covariance)
-        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust)
+            suspicion = None if suspicion is None else suspicion.forget(reset)
+        info = Info(innovation, sample.present, correction, reset, doubt, doubted, *found[2:], trust, suspicion)
         held = belief.held if reset is None else None
-        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust), info
+        return Belief(mean, covariance, belief.input, belief.plant, doubt, held, trust, suspicion), info
 
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""

@@ -212,6 +212,10 @@ def _root(covariance: Array) -> Array:
 
 def smooth(filter_: LinearFilter | NonlinearFilter, y: ArrayLike, u: ArrayLike | None = None) -> Estimate:
     """Return the fixed-interval smoothed estimate of a recording; see `SmoothingFilter.smooth`."""
+    jumps = getattr(filter_, "jumps", ())
+    if jumps:
+        # Going back, a jump would pass for a slow change.
+        raise ParameterError(name="jumps", expected="none in a filter that smooths", received=jumps)
     joint = filter_.joint
     forward = filter_.run(y, u)
     y, u = check_recording(y, u, len(joint.R), joint.input)

@@ -12,12 +12,15 @@ import numpy as np
 from rich.console import Console
 
 from pcctrl.agents import Agent, RealTimeAgent
-from pcctrl.agents.adaptive import PRIORS
+from pcctrl.agents.adaptive import PRIORS, jumping
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, SlotineLi
 from pcctrl.controllers.low_pass import Following
+from pcctrl.filters import Jump
+from pcctrl.models import MujocoModel
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet
 from pcctrl.scripts.benchmarks.arm7_runs import (
+    RELATIVE,
     Law,
     Score,
     adaptive,
@@ -35,7 +38,7 @@ __all__ = ["ROWS", "Tuned", "build", "claims", "compare", "run", "tune"]
 
 SEEDS = tuple(range(1200, 1212))
 SECONDS, PICK, SKIP = 4.0, 2.0, 1.0
-TUNING_SEEDS, TUNING_SECONDS = (1, 2), 1.5
+TUNING_SEEDS, TUNING_SECONDS = (1, 2), 2.0
 # Root mean squares of the torques' changes from one millisecond to the next that all rows may have, N·m: a little more
 # than the motion itself takes, 10 % of what the arm's maker allows, and 30 %.
 CAPS = (0.04, 0.1, 0.3)
@@ -48,11 +51,15 @@ WALKS, OMEGAS, LAGS = (0.5, 1.0, 2.0, 4.0), (15.0, 21.0, 30.0, 42.0, 60.0), (0.2
 ACCELERATIONS = (0.03, 0.1, 0.3)
 # The same torque as the walk's but for its spectrum at low frequencies: it takes that row's setting.
 _SAME = "aif, Ornstein–Uhlenbeck"
+# That torque, and believed to jump: what a load that is picked up does to a joint, N·m.
+_JUMPS, _TORQUE = "aif, random walk, jumps", 3.0
+_LIKE_WALK = (_SAME, _JUMPS)
 _ROW = (WALKS, OMEGAS, LAGS)
 ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "aif, adapted": ("lf", _ROW),
     "aif, adapted, scale too": ("lsf", _ROW),
     "aif, random walk": ("", _ROW),
+    _JUMPS: ("jump", _ROW),
     _SAME: ("ou", _ROW),
     "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (10.0, 100.0))),
     "computed torque + PID": ("pid", (ACCELERATIONS, (11.0, 15.0, 21.0, 30.0), (0.0, 0.15, 0.3))),
@@ -86,12 +93,19 @@ def build(kind: str, env: Any, values: Array) -> Law:
                 law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 4], limits=limits)
             laws.append(law)
         return Fleet([Agent(joints, calm) for calm in _calm(laws, rest, model.dt)])
-    kinds = "" if kind == "ou" else kind
     model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
+    kinds = "" if kind in ("ou", "jump") else kind
     believed = adaptive(model, kinds) if kinds else model
-    filter_, plant = outside(believed), invertible(believed)
+    filter_, plant = outside(believed, jumps=_jumps(model, kinds, kind == "jump")), invertible(believed)
     laws = [AdaptedTorque(plant, filter_.joint, float(omega), limits) for omega in rest[0]]
     return Fleet([RealTimeAgent(Agent(filter_, calm)) for calm in _calm(laws, rest, model.dt)])
+
+
+def _jumps(model: MujocoModel, kinds: str, torques: bool) -> list[Jump]:
+    """Return the jumps that a row expects: of the payload if it is adapted, of each joint's torque where it is told."""
+    if torques:
+        return [Jump(name, _TORQUE * part) for name, part in zip(model.inputs or (), RELATIVE, strict=True)]
+    return jumping(mechanics(model, kinds).parameters)
 
 
 def _calm(laws: Sequence[Following], rest: Sequence[Array], dt: float) -> list[LowPass]:
@@ -199,9 +213,9 @@ def claims(wrong: Mapping[str, Score], right: Mapping[str, Score]) -> list[Claim
 def run(console: Console) -> None:
     """Tune, simulate and print the tables."""
     with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
-        jobs = {row: pool.submit(tune, row) for row in ROWS if row != _SAME}
+        jobs = {row: pool.submit(tune, row) for row in ROWS if row not in _LIKE_WALK}
         tuned = {row: _told(console, f"tuned {row}", job.result()) for row, job in jobs.items()}
-        tuned[_SAME] = tuned["aif, random walk"]
+        tuned |= dict.fromkeys(_LIKE_WALK, tuned["aif, random walk"])
         runs = {
             (cap, row, right): pool.submit(compare, row, tuned[row][cap].values, right)
             for cap in CAPS

@@ -25,6 +25,7 @@ from pcctrl.noise import Imperfection, OrnsteinUhlenbeck, Quantisation, White
 
 __all__ = [
     "JOINTS",
+    "RELATIVE",
     "Law",
     "Score",
     "adaptive",

@@ -1,0 +1,170 @@
+r"""Jumps: states that hold still but for moments at which they change at once, as the load of a gripper does.
+
+A random walk that could follow a jump would never be calm. So jumps are models of their own: in one of the last moments
+a state was moved by an unknown :math:`\nu \sim N(0, v)`. Under that model the belief has since been wrong by gν and the
+innovations by hν,
+
+.. math:: g_0 = e,\qquad g^- = Fg,\quad h = Cg^-,\quad g = g^- - Kh,\qquad
+          J = \sum h^\top S^{-1}h,\quad j = \sum h^\top S^{-1}\epsilon,
+
+and the free energy of all samples since is lower with the jump than without by the log Bayes factor
+
+.. math:: \ln B = \tfrac12\frac{j^2}{J + 1/v} - \tfrac12\ln(1 + vJ).
+
+Where the best of these models beats the prior odds, as many jumps as are expected in the time between two moments, the
+belief becomes what it would be had the jump been believed in from the start:
+:math:`\mu \leftarrow \mu + g\hat\nu,\ \Sigma \leftarrow \Sigma + gg^\top / (J + 1/v)`,
+:math:`\hat\nu = j / (J + 1/v)`; of a linear model that is Bayes' rule, exactly. What is left of a wrong decision is a
+belief that is too wide. Source: Willsky & Jones 1976.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcctrl.arrays import Array, choose, positive
+
+if TYPE_CHECKING:
+    from pcctrl.models import GeneralisedModel
+
+__all__ = ["WINDOW", "Jump", "Jumping", "Shift", "Suspicion"]
+
+# Samples that a jump may be back when it is found, and the moments among them.
+WINDOW, _MOMENTS = 32, 8
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A state that may jump.
+
+    Args:
+        state: name of one of the model's states, or of an input whose disturbance walks.
+        std: spread of a jump, in the state's unit.
+        rate: jumps expected a second.
+
+    Raises:
+        ParameterError: a std or rate that is not positive.
+    """
+
+    state: str
+    std: float
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        positive("std", self.std)
+        positive("rate", self.rate)
+
+
+class Suspicion(NamedTuple):
+    """What a filter remembers of jumps that may have been, W of them.
+
+    Args:
+        wrong: by how much the belief is wrong for each unit of a jump, g (..., N, W).
+        information: J (..., W).
+        score: j (..., W).
+        age: samples since the first.
+        found: sizes of the jumps that the last sample brought to light, by state (..., k); 0 for none.
+    """
+
+    wrong: Array
+    information: Array
+    score: Array
+    age: int
+    found: Array
+
+    def forget(self, of: NDArray[np.bool_]) -> Suspicion:
+        """Return the same without any suspicion in those members of the batch (...)."""
+        J, j, found = (np.where(of[..., None], 0.0, a) for a in (self.information, self.score, self.found))
+        return Suspicion(np.where(of[..., None, None], 0.0, self.wrong), J, j, self.age, found)
+
+
+class Shift(NamedTuple):
+    """What a jump does to a belief.
+
+    Args:
+        move: of the mean (..., N).
+        spread: added to the covariance (..., N, N).
+    """
+
+    move: Array
+    spread: Array
+
+
+class Jumping:
+    """Compares models with and without a jump.
+
+    Args:
+        joint: what the filter believes.
+        jumps: of states, each alone.
+        window: samples that a jump may be back when it is found.
+
+    Raises:
+        UnknownNameError: no such state or disturbance.
+    """
+
+    def __init__(self, joint: GeneralisedModel, jumps: Sequence[Jump], window: int) -> None:
+        states, walks = list(joint.model.states or ()), joint.walks
+        places = {name: joint.now + i for i, name in enumerate(states)}
+        places |= dict(zip(joint.model.inputs or (), walks, strict=False)) if walks else {}
+        self.places = np.array([places[choose("jumps", one.state, list(places))] for one in jumps])
+        self.every = max(1, window // _MOMENTS)
+        odds = np.array([one.rate for one in jumps]) * self.every * joint.model.dt
+        # For each state at each moment, moment by moment.
+        self.variance = np.tile(np.array([one.std**2 for one in jumps]), _MOMENTS)
+        self.needed = np.tile(-np.log(odds), _MOMENTS)
+
+    def init(self, batch: tuple[int, ...], size: int) -> Suspicion:
+        """Return no suspicion of any jump, for a belief about so many joint states."""
+        W, k = len(self.variance), len(self.places)
+        none = np.zeros((*batch, W))
+        return Suspicion(np.zeros((*batch, size, W)), none, none, 0, np.zeros((*batch, k)))
+
+    def ahead(self, memory: Suspicion, F: Array) -> Suspicion:
+        """Return what is remembered one sample later, by the belief's F (..., N, N)."""
+        wrong, J, j, age, found = memory
+        if age % self.every == 0:
+            k = len(self.places)
+            first = age // self.every % _MOMENTS * k
+            wrong, J, j = wrong.copy(), J.copy(), j.copy()
+            wrong[..., first : first + k] = 0.0
+            wrong[..., self.places, range(first, first + k)] = 1.0
+            J[..., first : first + k] = j[..., first : first + k] = 0.0
+        return Suspicion(F @ wrong, J, j, age + 1, found)
+
+    def weigh(
+        self, memory: Suspicion, innovation: Array, rows: Array, gain: Array, precision: Array
+    ) -> tuple[Suspicion, Shift | None]:
+        """Return what to remember after a sample, and what to do to the belief if there was a jump.
+
+        Args:
+            memory: from `ahead`.
+            innovation: ε (..., m), 0 for a missing sensor.
+            rows: C (..., m, N), of zeros for a missing sensor.
+            gain: K (..., N, m) of the correction.
+            precision: S⁻¹ (..., m, m).
+        """
+        wrong, J, j, age, found = memory
+        h = rows @ wrong
+        weighted = precision @ h
+        J, j = J + (h * weighted).sum(axis=-2), j + (innovation[..., None, :] @ weighted)[..., 0, :]
+        wrong = wrong - gain @ h
+        variance = 1.0 / (J + 1.0 / self.variance)
+        favour = 0.5 * j**2 * variance - 0.5 * np.log1p(self.variance * J) - self.needed
+        if not (favour > 0.0).any():
+            return Suspicion(wrong, J, j, age, found if not found.any() else np.zeros_like(found)), None
+        best = favour.argmax(axis=-1)
+        jumped = (np.take_along_axis(favour, best[..., None], -1) > 0.0)[..., 0]
+        at = best[..., None]
+        size = np.where(jumped, np.take_along_axis(j * variance, at, -1)[..., 0], 0.0)
+        left = np.where(jumped, np.take_along_axis(variance, at, -1)[..., 0], 0.0)
+        g = np.take_along_axis(wrong, best[..., None, None], -1)[..., 0]
+        what = Shift(g * size[..., None], g[..., :, None] * g[..., None, :] * left[..., None, None])
+        which = best[..., None] % len(self.places) == np.arange(len(self.places))
+        # What other models have been gathering is explained now.
+        memory = Suspicion(wrong, J, j, age, found).forget(jumped)
+        return memory._replace(found=np.where(which, size[..., None], 0.0)), what
