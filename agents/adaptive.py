@@ -47,7 +47,7 @@ def learning(model: MujocoModel, names: Sequence[str]) -> tuple[MujocoParameters
 
 def jumping(names: Sequence[str]) -> list[Jump]:
     """Return the jumps that are expected of parameters of these names: of loads, which are picked up and put down."""
-    return [Jump(name, *_LOADS) for name in names if name.startswith("load:")]
+    return [Jump(name, *_LOADS, *PRIORS["load"][3:]) for name in names if name.startswith("load:")]
 
 
 def aif_adaptive(

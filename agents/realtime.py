@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg.lapack import dgesv
 
 from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
@@ -57,6 +58,7 @@ class RealTimeAgent:
         if not np.allclose(joint.readout(other, u + 1.0), self._offset + self._C @ other):
             raise ModelError(name="agent.filter.model", expected="sensors linear in its state", received=filter_.model)
         self._R = np.diag(joint.R_at(mean))
+        self._one = np.eye(len(self._R))
         self._low, self._high = agent.limits
         self.reset()
 
@@ -125,6 +127,8 @@ class RealTimeAgent:
         if self._F is None or self._age >= self._filter.refresh:
             self._mean, self._F, self._Q = self._joint.linearised(self._mean, u)
             self._age = 0
+            # In between rounding does not add up to anything.
+            self._P = 0.5 * (self._P + self._P.T)
         else:
             self._mean = self._joint.ahead(self._mean, u)
         self._age += 1
@@ -142,16 +146,17 @@ class RealTimeAgent:
             R = np.where(there, R, 1.0) * np.eye(len(error))
             self._status = Status.PARTIAL if there.any() else Status.BLIND
         PC = P.dot(C.T)
-        precision = np.linalg.inv(C.dot(PC) + R)
+        # LAPACK's own call: that of NumPy costs more than its arithmetic.
+        precision = dgesv(C.dot(PC) + R, self._one)[2]
         K = PC.dot(precision)
-        P = P - K.dot(PC.T)
-        self._P = 0.5 * (P + P.T)
-        move = K.dot(error)
+        self._P = P - K.dot(PC.T)
+        self._mean = self._joint.integrate(self._mean, K.dot(error))
         if self._suspicion is not None and self._filter.jumping is not None:
-            self._suspicion, shift = self._filter.jumping.weigh(self._suspicion, error, C, K, precision)
+            weigh = self._filter.jumping.weigh
+            self._suspicion, shift = weigh(self._suspicion, self._mean, error, C, K, precision)
             if shift is not None:
-                move, self._P, self._status = move + shift.move, self._P + shift.spread, Status.JUMP
-        self._mean = self._joint.integrate(self._mean, move)
+                self._mean, self._P = self._joint.integrate(self._mean, shift.move), self._P + shift.spread
+                self._status = Status.JUMP
         if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
             belief = self._filter.init()
             self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None

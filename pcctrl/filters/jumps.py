@@ -14,8 +14,9 @@ and the free energy of all samples since is lower with the jump than without by 
 Where the best of these models beats the prior odds, as many jumps as are expected in the time between two moments, the
 belief becomes what it would be had the jump been believed in from the start:
 :math:`\mu \leftarrow \mu + g\hat\nu,\ \Sigma \leftarrow \Sigma + gg^\top / (J + 1/v)`,
-:math:`\hat\nu = j / (J + 1/v)`; of a linear model that is Bayes' rule, exactly. What is left of a wrong decision is a
-belief that is too wide. Source: Willsky & Jones 1976.
+:math:`\hat\nu = j / (J + 1/v)`; of a linear model that is Bayes' rule, exactly. Where a state has bounds, ν̂ is the
+likeliest jump that stays within, and the first term of ln B that of such a jump, :math:`j\hat\nu - \tfrac12(J +
+1/v)\hat\nu^2`. What is left of a wrong decision is a belief that is too wide. Source: Willsky & Jones 1976.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose, positive
+from pcctrl.errors import ParameterError
 
 if TYPE_CHECKING:
     from pcctrl.models import GeneralisedModel
@@ -46,18 +48,24 @@ class Jump:
         state: name of one of the model's states, or of an input whose disturbance walks.
         std: spread of a jump, in the state's unit.
         rate: jumps expected a second.
+        low: the least value that it jumps to.
+        high: the greatest.
 
     Raises:
-        ParameterError: a std or rate that is not positive.
+        ParameterError: a std or rate that is not positive, or a low that is not below high.
     """
 
     state: str
     std: float
     rate: float = 0.1
+    low: float = -np.inf
+    high: float = np.inf
 
     def __post_init__(self) -> None:
         positive("std", self.std)
         positive("rate", self.rate)
+        if not self.low < self.high:
+            raise ParameterError(name="low", expected=f"a number below high, {self.high}", received=self.low)
 
 
 class Suspicion(NamedTuple):
@@ -117,6 +125,7 @@ class Jumping:
         # For each state at each moment, moment by moment.
         self.variance = np.tile(np.array([one.std**2 for one in jumps]), _MOMENTS)
         self.needed = np.tile(-np.log(odds), _MOMENTS)
+        self.bounds = np.tile(np.array([(one.low, one.high) for one in jumps]).T, _MOMENTS)
 
     def init(self, batch: tuple[int, ...], size: int) -> Suspicion:
         """Return no suspicion of any jump, for a belief about so many joint states."""
@@ -137,12 +146,13 @@ class Jumping:
         return Suspicion(F @ wrong, J, j, age + 1, found)
 
     def weigh(
-        self, memory: Suspicion, innovation: Array, rows: Array, gain: Array, precision: Array
+        self, memory: Suspicion, mean: Array, innovation: Array, rows: Array, gain: Array, precision: Array
     ) -> tuple[Suspicion, Shift | None]:
         """Return what to remember after a sample, and what to do to the belief if there was a jump.
 
         Args:
             memory: from `ahead`.
+            mean: posterior (..., N) without a jump.
             innovation: ε (..., m), 0 for a missing sensor.
             rows: C (..., m, N), of zeros for a missing sensor.
             gain: K (..., N, m) of the correction.
@@ -154,17 +164,29 @@ class Jumping:
         J, j = J + (h * weighted).sum(axis=-2), j + (innovation[..., None, :] @ weighted)[..., 0, :]
         wrong = wrong - gain @ h
         variance = 1.0 / (J + 1.0 / self.variance)
-        favour = 0.5 * j**2 * variance - 0.5 * np.log1p(self.variance * J) - self.needed
-        if not (favour > 0.0).any():
-            return Suspicion(wrong, J, j, age, found if not found.any() else np.zeros_like(found)), None
-        best = favour.argmax(axis=-1)
-        jumped = (np.take_along_axis(favour, best[..., None], -1) > 0.0)[..., 0]
-        at = best[..., None]
-        size = np.where(jumped, np.take_along_axis(j * variance, at, -1)[..., 0], 0.0)
+        price = self.needed + 0.5 * np.log1p(self.variance * J)
+        memory = Suspicion(wrong, J, j, age, np.zeros(found.shape))
+        if not (0.5 * j**2 * variance > price).any():
+            return memory, None
+        size = self._bounded(j * variance, mean, wrong)
+        favour = size * (j - 0.5 * size / variance) - price
+        at = favour.argmax(axis=-1)[..., None]
+        jumped = (np.take_along_axis(favour, at, -1) > 0.0)[..., 0]
+        if not jumped.any():
+            return memory, None
+        size = np.where(jumped, np.take_along_axis(size, at, -1)[..., 0], 0.0)
         left = np.where(jumped, np.take_along_axis(variance, at, -1)[..., 0], 0.0)
-        g = np.take_along_axis(wrong, best[..., None, None], -1)[..., 0]
+        g = np.take_along_axis(wrong, at[..., None], -1)[..., 0]
         what = Shift(g * size[..., None], g[..., :, None] * g[..., None, :] * left[..., None, None])
-        which = best[..., None] % len(self.places) == np.arange(len(self.places))
+        which = at % len(self.places) == np.arange(len(self.places))
         # What other models have been gathering is explained now.
-        memory = Suspicion(wrong, J, j, age, found).forget(jumped)
-        return memory._replace(found=np.where(which, size[..., None], 0.0)), what
+        return memory.forget(jumped)._replace(found=np.where(which, size[..., None], 0.0)), what
+
+    def _bounded(self, size: Array, mean: Array, wrong: Array) -> Array:
+        """Return the sizes (..., W) of jumps that end within bounds, the nearest ones."""
+        places = np.tile(self.places, _MOMENTS)
+        now, own = mean[..., places], wrong[..., places, range(len(places))]
+        # A jump of which the state itself has nothing any more is none.
+        own = np.where(own > 0.0, own, np.inf)
+        low, high = self.bounds
+        return np.asarray(np.clip(size, (np.minimum(low, now) - now) / own, (np.maximum(high, now) - now) / own))

@@ -223,7 +223,7 @@ class NonlinearFilter(SmoothingFilter):
         mean, covariance, suspicion = found.mean, found.correction.covariance, belief.suspicion
         if suspicion is not None and self.jumping is not None:
             gain, precision = found.correction.gain, found.correction.innovation_precision
-            suspicion, shift = self.jumping.weigh(suspicion, innovation, sensed.rows, gain, precision)
+            suspicion, shift = self.jumping.weigh(suspicion, mean, innovation, sensed.rows, gain, precision)
             if shift is not None:
                 mean, covariance = self.joint.integrate(mean, shift.move), covariance + shift.spread
         reset = self._lost(mean, covariance)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from plants import ARM
@@ -8,7 +10,7 @@ from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, Preview
 from pcctrl.errors import ModelError, ParameterError, ShapeError
-from pcctrl.filters import Belief, NonlinearPCFilter
+from pcctrl.filters import Belief, Jump, NonlinearPCFilter, Status
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
 from pcctrl.noise import Smooth, White
 
@@ -32,9 +34,9 @@ def adaptive() -> AdaptiveModel:
     return AdaptiveModel(MujocoParameters(plain(), parameters, 0.05), parameters)
 
 
-def agent(adapts: bool, **more: float) -> Agent:
+def agent(adapts: bool, **more: Any) -> Agent:
     model = adaptive() if adapts else plain()
-    filter_ = NonlinearPCFilter(model, 2, iterations=1, **more)  # type: ignore[arg-type]
+    filter_ = NonlinearPCFilter(model, 2, iterations=1, **more)
     plant = model.plant if isinstance(model, AdaptiveModel) else MujocoParameters(model, [], 0.05)
     return Agent(filter_, AdaptedTorque(plant, filter_.joint, OMEGA, (-60.0, 60.0)))  # type: ignore[arg-type]
 
@@ -44,13 +46,18 @@ def wanted(k: int) -> Preview:
     return Preview(np.hstack([0.5 * np.sin(t[:, None] * w), 0.5 * w * np.cos(t[:, None] * w)]))
 
 
-def track(law: Agent | RealTimeAgent, steps: int, drop: bool = False) -> tuple[float, Array]:
-    """Return the tracking RMSE of the second half of a run, with a load and dry friction untold, and the torques."""
+def track(law: Agent | RealTimeAgent, steps: int, drop: bool = False, pick: int | None = None) -> tuple[float, Array]:
+    """Return the tracking RMSE of the second half of a run, with a load and dry friction untold, and the torques.
+
+    With ``pick`` the load is there from that sample on, and three times as heavy.
+    """
     world, rng = adaptive(), np.random.default_rng(0)
     goals = [np.asarray(wanted(k).goals)[0] for k in range(steps)]
-    x = np.array([*goals[0], LOAD, 0.0, 0.0, DRY, DRY])
+    x = np.array([*goals[0], LOAD if pick is None else 0.0, 0.0, 0.0, DRY, DRY])
     errors, torques = [], []
     for k in range(steps):
+        if k == pick:
+            x[4] = 3.0 * LOAD
         y = world.readout(x) + 1e-5 * rng.standard_normal(2)
         if drop and k % 7 == 3:
             y[k % 2] = np.nan
@@ -99,6 +106,31 @@ def test_in_real_time_it_is_the_same(drop: bool) -> None:
     np.testing.assert_allclose(fast.belief.mean, slow.belief.mean, atol=2e-3)
     fast.reset()
     np.testing.assert_array_equal(track(fast, 20, drop)[1], second[:20])
+
+
+def test_a_load_that_is_picked_up_is_found_at_once() -> None:
+    steps, pick = 900, 500
+    expecting = {"refresh": 4, "jumps": [Jump("load:hand", 2.0, low=0.0)]}
+    law = agent(True, **expecting)
+    error, torque = track(law, steps, pick=pick)
+    slower, _ = track(agent(True, refresh=4), steps, pick=pick)
+    assert error < 0.7 * slower
+    assert abs(law.belief.mean[4] - 3.0 * LOAD) < 0.25 * 3.0 * LOAD
+    fast = RealTimeAgent(agent(True, **expecting))
+    np.testing.assert_allclose(track(fast, steps, pick=pick)[1], torque, atol=2e-3)
+    statuses = []
+    fast.reset()
+    act = fast.act
+
+    def watch(y: Array, goal: Preview) -> Array:
+        u = act(y, goal)
+        statuses.append(fast.status)
+        return u
+
+    fast.act = watch  # type: ignore[method-assign, assignment]
+    track(fast, steps, pick=pick)
+    found = [k for k, status in enumerate(statuses) if status == Status.JUMP and k > pick]
+    assert found[0] < pick + 32
 
 
 def test_data_do_not_raise_in_real_time() -> None:

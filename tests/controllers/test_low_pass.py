@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.optimize import minimize
 
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
 from pcctrl.errors import ParameterError
-from pcctrl.filters import Belief, NonlinearPCFilter
+from pcctrl.filters import Belief, Jump, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
 from pcctrl.noise import White
 
@@ -124,6 +125,31 @@ def test_a_batch_is_its_members() -> None:
         alone, v, _ = law.act(law.init(), belief(one), GOAL)
         np.testing.assert_allclose(u[i], v)
         np.testing.assert_allclose(state.added[i], alone.added)
+
+
+def test_where_the_belief_jumps_the_torque_does_not() -> None:
+    parameters = [Parameter("load:hand", 0.5, 100.0, high=9.0)]
+    plant = MujocoParameters(plain(), parameters, 0.05)
+    filter_ = NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1, jumps=[Jump("load:hand", 2.0)])
+    start, suspicion = filter_.init(), filter_.init().suspicion
+    assert suspicion is not None
+    on = np.concatenate([np.asarray(GOAL.goals)[0], start.mean[4:]])
+    law = LowPass(AdaptedTorque(plant, filter_.joint, 20.0, LIMITS), 1e-3, 0.01)
+    heavy = on.copy()
+    heavy[4] = 3.0
+    for jumps in (True, False):
+        before = replace(start, mean=on)
+        state, first, _ = law.act(law.init(), before, GOAL)
+        after = replace(start, mean=heavy, suspicion=suspicion._replace(found=np.array([3.0 * jumps])))
+        _, second, _ = law.act(state, after, GOAL)
+        wish = law.law.act(None, after, GOAL)[1]
+        # All of what the load takes at once, or the part that a sample brings.
+        np.testing.assert_allclose(second - first, (law.rate if jumps else 1.0) * (wish - first), rtol=1e-9)
+    # A batch: each by itself.
+    state, first, _ = law.act(law.init((2,)), replace(start, mean=np.array([on, on])), GOAL)
+    found = suspicion._replace(found=np.array([[3.0], [0.0]]))
+    _, second, _ = law.act(state, replace(start, mean=np.array([heavy, heavy]), suspicion=found), GOAL)
+    np.testing.assert_allclose((second - first)[0], law.rate * (second - first)[1], rtol=1e-9)
 
 
 @pytest.mark.parametrize(("dt", "time"), [(0.0, 0.01), (1e-3, -0.01), (1e-3, np.nan)])

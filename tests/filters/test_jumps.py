@@ -158,6 +158,17 @@ def test_a_lost_member_suspects_nothing() -> None:
     assert after.suspicion.wrong[1].any()
 
 
+def test_a_jump_ends_within_bounds() -> None:
+    _, y = record()
+    below = expecting(replace(LOAD, high=1.0))
+    beliefs, infos = follow(below, y)
+    for k in when(infos):
+        assert beliefs[k].mean[2] < 1.0 + 1e-9
+    # One in the other direction is not believed at all.
+    assert not when(follow(expecting(replace(LOAD, high=0.1)), y)[1])
+    assert len(when(follow(expecting(replace(LOAD, low=-1.0, high=9.0)), y)[1])) == 1
+
+
 def test_a_torque_that_walks_may_jump() -> None:
     filter_ = NonlinearPCFilter(hand(disturbance=0.01), None, iterations=1, jumps=[Jump("u0", 3.0, 0.02)])
     infos = follow(filter_, record()[1])[1]
@@ -183,6 +194,8 @@ def test_what_cannot_be_is_refused() -> None:
         Jump("load", 0.0)
     with pytest.raises(ParameterError, match="rate"):
         Jump("load", 1.0, np.nan)
+    with pytest.raises(ParameterError, match="low"):
+        Jump("load", 1.0, low=2.0, high=2.0)
     with pytest.raises(ParameterError, match="jump_window"):
         expecting(jump_window=0)
     with pytest.raises(ParameterError, match="jumps"):

@@ -38,8 +38,11 @@ def quiet() -> Iterator[None]:
 
 def sane(*vectors: Array) -> bool:
     """Return whether all vectors are finite and of a size that physics has."""
-    # Not by `dot`, which warns of what overflows.
-    return sum(float(np.vdot(v, v)) for v in vectors) < _HUGE**2
+    total = 0.0
+    for v in vectors:
+        # Not by `dot`, which warns of what overflows.
+        total += np.vdot(v, v)  # type: ignore[assignment]
+    return bool(total < _HUGE**2)
 
 
 def usable(*arrays: Array) -> NDArray[np.bool_]:

@@ -138,7 +138,7 @@ class _Physics:
             self._weigh(theta)
         if self.rubbing:
             speed = x[self.sim.nv : 2 * self.sim.nv]
-            friction = self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)[0]
+            friction = self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)
             np.add(self.nominal[2], friction, out=self.fields[2])
 
     def _weigh(self, theta: Array) -> None:
@@ -188,7 +188,7 @@ class _Physics:
             self.set(x, theta)
             A, by_u, by_force = step_derivatives(sim, x, u, force)
             ahead = sim.step(x, u, force)
-            secant, slope = _secant(x[nv : 2 * nv], self.creep)
+            secant, slope = _secant(x[nv : 2 * nv], self.creep), _slope(x[nv : 2 * nv], self.creep)
             # By the damping of each joint.
             by_damping = -by_force * ahead[nv : 2 * nv]
             A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
@@ -211,13 +211,19 @@ class _Physics:
         return np.asarray((ends[0] - ends[1]) / (2.0 * _MASS))
 
 
-def _secant(speed: Array, creep: float) -> tuple[Array, Array]:
-    """Return tanh(v / v₀) / v, and its slope."""
-    # A rate of 0 is as one that is next to it.
+def _secant(speed: Array, creep: float) -> Array:
+    """Return tanh(v / v₀) / v."""
+    # It is even, and a rate of 0 is as one that is next to it.
+    v = np.abs(speed)
+    v += 1e-12 * creep
+    return np.asarray(np.tanh(v / creep) / v)
+
+
+def _slope(speed: Array, creep: float) -> Array:
+    """Return the derivative of `_secant` by v."""
     v = speed + (np.abs(speed) < 1e-6 * creep) * (2e-6 * creep)
     tanh = np.tanh(v / creep)
-    secant = tanh / v
-    return secant, ((1.0 - tanh**2) / creep - secant) / v
+    return np.asarray(((1.0 - tanh**2) / creep - tanh / v) / v)
 
 
 def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ...]) -> tuple[Array, ...]:
