@@ -12,10 +12,11 @@ import numpy as np
 from rich.console import Console
 
 from pcctrl.agents import Agent, RealTimeAgent
+from pcctrl.agents.adaptive import jumping
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, LowPass
 from pcctrl.models import MujocoModel
-from pcctrl.scripts.benchmarks.arm7_runs import adaptive, arms, invertible, outside, told
+from pcctrl.scripts.benchmarks.arm7_runs import adaptive, arms, invertible, mechanics, outside, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 
 __all__ = ["Times", "claims", "measure", "run"]
@@ -70,7 +71,7 @@ def measure(kinds: str, refresh: int, samples: int = SAMPLES) -> Times:
     (env,) = arms(1, False, 1.0)
     model = told(env, _WALK)
     believed = adaptive(model, kinds) if kinds else model
-    filter_ = outside(believed, refresh=refresh)
+    filter_ = outside(believed, refresh=refresh, jumps=jumping(mechanics(model, kinds).parameters))
     low, high = env.get_wrapper_attr("action_space").low, env.get_wrapper_attr("action_space").high
     law = LowPass(AdaptedTorque(invertible(believed), filter_.joint, _OMEGA, (low, high)), model.dt, 0.5 / _OMEGA)
     agent = RealTimeAgent(Agent(filter_, law))
@@ -130,8 +131,9 @@ def run(console: Console) -> None:
     console.print(claims_table(claims(found), "Asked"))
     console.print(
         "Filter of order 1 and one-step law with inverse dynamics, 7 encoders, in closed loop, as RealTimeAgent; "
-        "derivatives anew every 20 samples. Processor time, but by the clock where it says so. ratio: to one mj_step "
-        "and one mjd_transitionFD (centred) of this arm, in turns with the agent's steps, means of the quickest of "
+        "derivatives anew every 20 samples. adapted: load, viscous and dry friction, and the load may jump. Processor "
+        "time, but by the clock where it says so. ratio: to one mj_step and one mjd_transitionFD (centred) of this "
+        "arm, in turns with the agent's steps, means of the quickest of "
         f"{SAMPLES // BLOCK} blocks each; calm: of the quickest block, as on an idle core. Missed: longer than 1 ms by "
         "the clock, with whatever else ran here."
     )

@@ -85,8 +85,8 @@ class MujocoParameters:
             acceleration: (..., nv).
             theta: (..., k) parameters.
         """
-        given = tuple(np.asarray(a, dtype=np.float64) for a in (x, acceleration, theta))
-        return _each(lambda *a: (self._physics.inverse(*a),), given)[0]
+        x, a, theta = np.asarray(x, dtype=float), np.asarray(acceleration, dtype=float), np.asarray(theta, dtype=float)
+        return _each(lambda *given: (self._physics.inverse(*given),), (x, a, theta))[0]
 
 
 class _Physics:
@@ -104,7 +104,7 @@ class _Physics:
         self.creep, self.steps, self.general = creep, model.substeps, own.general
         self.sim: Simulator = replace(model, dt=h, noise_input=joints, process_noise=every)._sim
         physics = self.sim.model
-        self.fields = physics.body_mass, physics.body_inertia, physics.dof_damping
+        self._look()
         self.nominal = tuple(a.copy() for a in self.fields)
         bodies = [physics.body(i).name for i in range(physics.nbody)]
         # What a parameter adds to a mass, and by what factor: (nbody, k) each; and to friction: (nv, k) each.
@@ -125,12 +125,17 @@ class _Physics:
 
     def __getstate__(self) -> dict[str, Any]:
         # Views into a model do not survive a copy.
-        return {k: v for k, v in vars(self).items() if k != "fields"}
+        return {k: v for k, v in vars(self).items() if k not in ("fields", "forces")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        physics = self.sim.model
+        self._look()
+
+    def _look(self) -> None:
+        """Take views of what is set and read, since each costs as much as its arithmetic."""
+        physics, data = self.sim.model, self.sim.data
         self.fields = physics.body_mass, physics.body_inertia, physics.dof_damping
+        self.forces = data.qpos, data.qvel, data.qfrc_bias, data.qfrc_passive
 
     def set(self, x: Array, theta: Array) -> None:
         """Make the simulation that of θ (k,) at x (n,)."""
@@ -168,13 +173,14 @@ class _Physics:
             return np.full(sim.nv, np.nan)
         self.set(x, theta)
         model, data = sim.model, sim.data
-        data.qpos[:], data.qvel[:] = x[: sim.nv], x[sim.nv : 2 * sim.nv]
+        qpos, qvel, bias, passive = self.forces
+        qpos[:], qvel[:] = x[: sim.nv], x[sim.nv : 2 * sim.nv]
         mujoco.mj_fwdPosition(model, data)
         mujoco.mj_fwdVelocity(model, data)
-        needed = np.zeros(sim.nv)
+        needed = np.empty(sim.nv)
         mujoco.mj_mulM(model, data, needed, acceleration)
-        needed += data.qfrc_bias
-        needed -= data.qfrc_passive
+        needed += bias
+        needed -= passive
         return needed
 
     def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
@@ -228,7 +234,10 @@ def _slope(speed: Array, creep: float) -> Array:
 
 def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ...]) -> tuple[Array, ...]:
     """Return the results of a function of vectors for each member of a batch, side by side."""
-    if all(a.ndim == 1 for a in arguments):
+    for a in arguments:
+        if a.ndim != 1:
+            break
+    else:
         return function(*arguments)
     batch = np.broadcast_shapes(*(a.shape[:-1] for a in arguments))
     given = [np.broadcast_to(a, (*batch, a.shape[-1])) for a in arguments]
