@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose, non_negative, positive, whole
-from pcctrl.filters.doubt import PATIENCE
+from pcctrl.errors import ParameterError
+from pcctrl.filters.doubt import PATIENCE, THRESHOLD
 from pcctrl.filters.jumps import WINDOW, Jump
+from pcctrl.filters.mixture import Sum, surprising
 from pcctrl.filters.nonlinear import NonlinearFilter, added
 from pcctrl.filters.sample import Found, Sample
 from pcctrl.filters.sigma import Spread, across_points, mixed, predict_points
@@ -20,7 +24,7 @@ from pcctrl.free_energy import Correction, correct, energy, minimum
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pcctrl.filters.belief import Belief, Held
+    from pcctrl.filters.belief import Belief, Held, Info
     from pcctrl.models import GeneralisedModel, GenerativeModel
 
 __all__ = ["NonlinearPCFilter"]
@@ -65,13 +69,16 @@ class NonlinearPCFilter(NonlinearFilter):
         probe: names of states, such as a height over ground, along which ``"jacobian"`` goes by how the model ends with
             them √3 standard deviations up and down, not by derivatives, see `sigma.mixed`. A foot that may touch down
             has derivatives that know nothing of the ground.
+        parts: with more than 1 (5 is usual), a sample that is not to be explained near the prediction is explained
+            anew by a sum of so many Gaussians along the probed state, see `mixture`: of a foot that may have struck or
+            not, one descent finds the nearest answer, and takes itself to be sure of it.
         jumps: states that may change at once, as a gripper's load: see `jumps`.
         jump_window: samples that a jump may be back when it is found.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
-        ParameterError: a negative order, no iterations, a tolerance or threshold that is not positive,
-            a negative variance or straightness.
+        ParameterError: a negative order, no iterations or parts, a tolerance or threshold that is not positive,
+            a negative variance or straightness; parts without exactly one probe, or beside ``redundant`` or ``jumps``.
         ShapeError: ``state_noise`` of another size.
         UnknownNameError: another kind of prediction, or no such state to probe or to jump.
     """
@@ -89,6 +96,7 @@ class NonlinearPCFilter(NonlinearFilter):
     state_noise: Array | float = 0.0
     straightness: float = 0.0
     probe: Sequence[str] = ()
+    parts: int = 1
     jumps: Sequence[Jump] = ()
     jump_window: int = WINDOW
 
@@ -100,6 +108,10 @@ class NonlinearPCFilter(NonlinearFilter):
         object.__setattr__(self, "probe", (self.probe,) if isinstance(self.probe, str) else tuple(self.probe))
         for name in self.probe:
             choose("probe", name, self.model.states or ())
+        whole("parts", self.parts, 1)
+        if self.parts > 1 and (len(self.probe) != 1 or self.redundant or self.jumps):
+            expected = "1, or else one probe and neither redundant sensors nor jumps"
+            raise ParameterError(name="parts", expected=expected, received=self.parts)
         choose("prediction", self.prediction, ("jacobian", "sigma"))
         if self.outlier_threshold is not None:
             positive("outlier_threshold", self.outlier_threshold)
@@ -138,8 +150,10 @@ class NonlinearPCFilter(NonlinearFilter):
         # The way from the prior is ε_x = P⁻ a.
         a = way = np.zeros(mean.shape)
         F = energy(error, R, np.zeros(mean.shape[:-1]))
-        # A member of a batch that has arrived stays, whatever the others need.
+        # A member of a batch that has arrived stays, whatever the others need, as does one that parts are to explain.
         moving, iterations = np.ones(F.shape, dtype=bool), 0
+        if self.parts > 1:
+            moving = ~self._summed.halved(P, correction.covariance)
         while True:
             iterations += 1
             # Bayes' rule for the sensors linearised here, from the prior.
@@ -161,12 +175,37 @@ class NonlinearPCFilter(NonlinearFilter):
             moving = moving & left & (part[..., 0] > 0.0)
             if iterations == self.iterations or not moving.any():
                 break
-            C = np.where(moving[..., None, None], sample.masked(joint.readout_jacobian(mean, belief.input)), C)
+            C = self._turned(C, mean, belief.input, sample, moving)
             correction = correct(P, C, R)
         present = R.shape[-1] if sample.present is None else sample.present.sum(axis=-1)
         laplace = minimum(2.0 * F, correction, present)
         residual = float(np.sqrt(np.max(decrement, initial=0.0, where=decrement > 0.0)))
         return Found(mean, correction, iterations, residual, left if left.any() else None, laplace)
+
+    @cached_property
+    def _whole(self) -> Self:
+        """The same filter without parts."""
+        other = copy.copy(self)
+        object.__setattr__(other, "parts", 1)
+        return other
+
+    @cached_property
+    def _summed(self) -> Sum:
+        along, threshold = self._probed(self.joint)[0], self.outlier_threshold or THRESHOLD
+        std = float(np.sqrt(self._prior[along, along]))
+        return Sum(along, self.parts, std, threshold, surprising(threshold, len(self.joint.R)))
+
+    def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
+        after, info = super()._update(belief, y)
+        return (after, info) if self.parts == 1 else self._summed.update(self._whole, belief, y, after, info)
+
+    def _turned(self, C: Array, mean: Array, u: Array, sample: Sample, moving: NDArray[np.bool_]) -> Array:
+        """Return C with the sensors' derivatives at the mean, for those members of a batch that still move."""
+        if moving.all():
+            return sample.masked(self.joint.readout_jacobian(mean, u))
+        C = np.broadcast_to(C, (*mean.shape[:-1], *C.shape[-2:])).copy()
+        C[moving] = self.joint.readout_jacobian(mean[moving], np.broadcast_to(u, (*moving.shape, u.shape[-1]))[moving])
+        return sample.masked(C)
 
     def _search(
         self,

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
 
-__all__ = ["PATIENCE", "Doubt", "judge", "weigh"]
+__all__ = ["PATIENCE", "THRESHOLD", "Doubt", "judge", "weigh"]
 
 # A surprising sensor is doubted for so many samples running, then believed: without this cap a push of the robot is
 # rejected for ever and the loop is lost (DESIGN §2.3).
 PATIENCE = 3
+# Of a squared innovation, in variances: one in two thousand is beyond.
+THRESHOLD = 12.0
 # What is believed after that may be larger than the surprise before it by this factor: a push goes on as it began, and
 # an outlier that happens to come then does not.
 _JUMP = 2.0

@@ -179,7 +179,7 @@ class NonlinearFilter(SmoothingFilter):
     def remembering(self, lag: int) -> Self:
         """Return the same filter on its joint model with so many past states before it, see `PastModel`."""
         other = copy.copy(self)
-        for name in ("_prior", "_resampled", "_redundancy", "jumping"):
+        for name in ("_prior", "_resampled", "_redundancy", "jumping", "_whole", "_summed"):
             vars(other).pop(name, None)
         vars(other)["joint"] = PastModel.of(self.joint, lag)
         return other

@@ -78,11 +78,16 @@ def deviations(moves: Array, size: int, spread: Spread) -> tuple[Array, Array]:
     return shift, np.swapaxes(np.sqrt(weight) * (moves - t * shift[..., None, :]), -1, -2)
 
 
-def _sent(joint: GeneralisedModel, mean: Array, L: Array, u: Array, spread: Spread) -> tuple[Array, Array]:
-    """Return the mean one sample later, and the weighted deviations from it along L (..., N, k), all in one batch."""
-    images = joint.ahead(points(joint, mean, L, spread), u[..., None, :])
-    centre = images[..., 0, :]
-    rest = images[..., 1:, :]
+def _sent(
+    joint: GeneralisedModel, mean: Array, L: Array, u: Array, spread: Spread, centre: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the mean one sample later, and the weighted deviations from it along L (..., N, k), all in one batch.
+
+    The image of the mean itself, ``centre``, may be known.
+    """
+    sent = points(joint, mean, L, spread)
+    images = joint.ahead(sent if centre is None else sent[..., 1:, :], u[..., None, :])
+    centre, rest = (images[..., 0, :], images[..., 1:, :]) if centre is None else (centre, images)
     moves = joint.difference(rest, np.broadcast_to(centre[..., None, :], rest.shape))
     shift, X = deviations(moves, L.shape[-1], spread)
     return joint.integrate(centre, shift), X
@@ -110,12 +115,16 @@ def mixed(joint: GeneralisedModel, mean: Array, P: Array, u: Array, some: Sequen
     add up to :math:`X X^\top + F P_\perp F^\top + Q`. With no states it is the extended filter's prediction, with all
     of them that of sigma points. Source: Lefebvre et al. 2002, statistical linearisation.
     """
-    _, F, Q = joint.linearised(mean, u)
+    centre, F, Q = joint.linearised(mean, u)
     P, back = np.broadcast_to(P, F.shape), np.swapaxes(F, -1, -2)
-    scale, values, vectors = _principal(P[..., some, :][..., some])
-    inverse = 1.0 / np.sqrt(np.where(values > _SMALL, values, np.inf))
-    M = P[..., some] @ (vectors / scale[..., :, None] * inverse[..., None, :])
-    later, X = _sent(joint, mean, M, u, spread)
+    if len(some) == 1:
+        variance = P[..., some, some]
+        M = P[..., some] / np.sqrt(np.where(variance != 0.0, variance, np.inf))[..., None, :]
+    else:
+        scale, values, vectors = _principal(P[..., some, :][..., some])
+        inverse = 1.0 / np.sqrt(np.where(values > _SMALL, values, np.inf))
+        M = P[..., some] @ (vectors / scale[..., :, None] * inverse[..., None, :])
+    later, X = _sent(joint, mean, M, u, spread, centre)
     rest, turned = (P - M @ np.swapaxes(M, -1, -2)) @ back, np.swapaxes(X, -1, -2)
     return Ahead(later, X @ turned + F @ rest + Q, paired(M) @ turned + rest)
 
