@@ -24,7 +24,7 @@ types: $(VENV)/.dev  ## check types of the working tree
 	$(BIN)/mypy pcctrl tests
 
 bench: $(VENV)/.core  ## make the tables of docs/benchmarks.md again (hours; flight needs PCCTRL_DATA)
-	for name in limits loops shocks presets pendulum cheetah arm cruise arm7 quadrotor lightdark swingup pusher flight speed realtime; do $(BIN)/pcctrl bench $$name || exit; done
+	for name in limits loops shocks presets pendulum cheetah arm cruise arm7 quadrotor lightdark swingup pusher flight speed encoders realtime; do $(BIN)/pcctrl bench $$name || exit; done
 
 clean:  ## remove the environment and all output
 	rm -rf $(VENV) out build dist *.egg-info
