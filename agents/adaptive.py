@@ -56,6 +56,7 @@ def aif_adaptive(
     """Predictive coding that adapts payload, scale of the masses and friction of each joint, and torque by all that.
 
     Which is a joint extended Kalman filter, and computed torque by what it believes, see `AdaptiveModel` and `LowPass`.
+    Loads may be picked up and put down at any moment, see `filters.Jump`.
 
     Args:
         task: with a MuJoCo model of one motor a joint, in Euler steps, and no delays.

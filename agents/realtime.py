@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RealTimeAgent"]
 
+# Samples after which a covariance is made symmetric again.
+_SYMMETRIC = 20
+
 
 class RealTimeAgent:
     """Steps one `Agent` on a simulator's model in about a third of its time; mutable, for one plant.
@@ -127,12 +130,13 @@ class RealTimeAgent:
         if self._F is None or self._age >= self._filter.refresh:
             self._mean, self._F, self._Q = self._joint.linearised(self._mean, u)
             self._age = 0
-            # In between rounding does not add up to anything.
-            self._P = 0.5 * (self._P + self._P.T)
         else:
             self._mean = self._joint.ahead(self._mean, u)
         self._age += 1
         self._P = self._F.dot(self._P).dot(self._F.T) + self._Q
+        if self._age % _SYMMETRIC == 1:
+            # In between rounding does not add up to anything.
+            self._P = 0.5 * (self._P + self._P.T)
         if self._suspicion is not None and self._filter.jumping is not None:
             self._suspicion = self._filter.jumping.ahead(self._suspicion, self._F)
 
@@ -156,7 +160,7 @@ class RealTimeAgent:
             self._suspicion, shift = weigh(self._suspicion, self._mean, error, C, K, precision)
             if shift is not None:
                 self._mean, self._P = self._joint.integrate(self._mean, shift.move), self._P + shift.spread
-                self._status = Status.JUMP
+                self._status = Status.JUMP if self._status != Status.BLIND else Status.BLIND
         if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
             belief = self._filter.init()
             self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None

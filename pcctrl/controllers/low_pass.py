@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, non_negative, positive
-from pcctrl.controllers.base import ControlInfo, Goal, limited
+from pcctrl.controllers.base import ControlInfo, Goal, Preview, limited
 from pcctrl.filters import Belief
 
 __all__ = ["LowPass", "LowPassState"]
@@ -42,7 +42,7 @@ class LowPassState(NamedTuple):
     Args:
         law: its memory.
         added: v, torques (..., nv) beyond those of the reference.
-        last: goal and torques (..., nv) of the last call, None before the first.
+        last: goal and torques (..., nv) of the last call, None before the first and where no jump is expected.
     """
 
     law: Any
@@ -117,7 +117,7 @@ class LowPass:
         u = limited(unlimited, *self._limits)
         # What is not finite is not remembered.
         added = np.where(np.isfinite(u - reference), u - reference, before)
-        last = (goal, u) if np.isfinite(u.sum()) else state.last
+        last = None if belief.suspicion is None else _kept(goal, u, state.last)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
     def _rebased(self, state: LowPassState, belief: Belief) -> Array:
@@ -127,3 +127,9 @@ class LowPass:
         goal, torque = state.last
         jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
         return np.where(jumped, torque - self.law.feedforward(state.law, belief, goal), state.added)
+
+
+def _kept(goal: Goal, torque: Array, last: tuple[Goal, Array] | None) -> tuple[Goal, Array]:
+    """Return a goal and torques to remember, which nobody else writes into, and all finite."""
+    own: Goal = Preview(np.array(goal.goals)) if isinstance(goal, Preview) else None if goal is None else np.array(goal)
+    return own, np.where(np.isfinite(torque), torque, 0.0 if last is None else last[1])

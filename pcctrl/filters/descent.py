@@ -73,7 +73,7 @@ class NonlinearPCFilter(NonlinearFilter):
             anew by a sum of so many Gaussians along the probed state, see `mixture`: of a foot that may have struck or
             not, one descent finds the nearest answer, and takes itself to be sure of it.
         jumps: states that may change at once, as a gripper's load: see `jumps`.
-        jump_window: samples that a jump may be back when it is found.
+        jump_window: samples that a jump may be back when it is found, rounded up to a multiple of 8.
 
     Raises:
         ModelError: the model has no prior, and neither a stationary state nor a steady filter at its start.
@@ -108,6 +108,7 @@ class NonlinearPCFilter(NonlinearFilter):
         object.__setattr__(self, "probe", (self.probe,) if isinstance(self.probe, str) else tuple(self.probe))
         for name in self.probe:
             choose("probe", name, self.model.states or ())
+        object.__setattr__(self, "jumps", (self.jumps,) if isinstance(self.jumps, Jump) else tuple(self.jumps))
         whole("parts", self.parts, 1)
         if self.parts > 1 and (len(self.probe) != 1 or self.redundant or self.jumps):
             expected = "1, or else one probe and neither redundant sensors nor jumps"
@@ -154,6 +155,7 @@ class NonlinearPCFilter(NonlinearFilter):
         moving, iterations = np.ones(F.shape, dtype=bool), 0
         if self.parts > 1:
             moving = ~self._summed.halved(P, correction.covariance)
+        descended = moving
         while True:
             iterations += 1
             # Bayes' rule for the sensors linearised here, from the prior.
@@ -179,7 +181,7 @@ class NonlinearPCFilter(NonlinearFilter):
             correction = correct(P, C, R)
         present = R.shape[-1] if sample.present is None else sample.present.sum(axis=-1)
         laplace = minimum(2.0 * F, correction, present)
-        residual = float(np.sqrt(np.max(decrement, initial=0.0, where=decrement > 0.0)))
+        residual = float(np.sqrt(np.max(decrement, initial=0.0, where=descended & (decrement > 0.0))))
         return Found(mean, correction, iterations, residual, left if left.any() else None, laplace)
 
     @cached_property

@@ -16,7 +16,11 @@ belief becomes what it would be had the jump been believed in from the start:
 :math:`\mu \leftarrow \mu + g\hat\nu,\ \Sigma \leftarrow \Sigma + gg^\top / (J + 1/v)`,
 :math:`\hat\nu = j / (J + 1/v)`; of a linear model that is Bayes' rule, exactly. Where a state has bounds, ν̂ is the
 likeliest jump that stays within, and the first term of ln B that of such a jump, :math:`j\hat\nu - \tfrac12(J +
-1/v)\hat\nu^2`. What is left of a wrong decision is a belief that is too wide. Source: Willsky & Jones 1976.
+1/v)\hat\nu^2`. What is left of a wrong decision is a belief that is too wide. The free energies that a
+filter reports are those without the jump, up to the sample that finds it.
+
+It is the generalised likelihood ratio test of Willsky & Jones 1976, with a prior for the size of the jump (Occam's
+factor, which the log is) and g for their signature.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ __all__ = ["WINDOW", "Jump", "Jumping", "Shift", "Suspicion"]
 
 # Samples that a jump may be back when it is found, and the moments among them.
 WINDOW, _MOMENTS = 32, 8
+# Of a jump, what is left of it in the state itself: then bounds of the state are none of the jump's.
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ class Suspicion(NamedTuple):
 
     def forget(self, of: NDArray[np.bool_]) -> Suspicion:
         """Return the same without any suspicion in those members of the batch (...)."""
-        J, j, found = (np.where(of[..., None], 0.0, a) for a in (self.information, self.score, self.found))
-        return Suspicion(np.where(of[..., None, None], 0.0, self.wrong), J, j, self.age, found)
+        J, j = (np.where(of[..., None], 0.0, a) for a in (self.information, self.score))
+        return Suspicion(np.where(of[..., None, None], 0.0, self.wrong), J, j, self.age, np.zeros(self.found.shape))
 
 
 class Shift(NamedTuple):
@@ -109,19 +115,23 @@ class Jumping:
     Args:
         joint: what the filter believes.
         jumps: of states, each alone.
-        window: samples that a jump may be back when it is found.
+        window: samples that a jump may be back when it is found, rounded up to a multiple of 8.
 
     Raises:
         UnknownNameError: no such state or disturbance.
+        ParameterError: more jumps expected than there are moments.
     """
 
     def __init__(self, joint: GeneralisedModel, jumps: Sequence[Jump], window: int) -> None:
         states, walks = list(joint.model.states or ()), joint.walks
-        places = {name: joint.now + i for i, name in enumerate(states)}
-        places |= dict(zip(joint.model.inputs or (), walks, strict=False)) if walks else {}
+        places = dict(zip(joint.model.inputs or (), walks, strict=False)) if walks else {}
+        places |= {name: joint.now + i for i, name in enumerate(states)}
         self.places = np.array([places[choose("jumps", one.state, list(places))] for one in jumps])
-        self.every = max(1, window // _MOMENTS)
+        self.now, self.every = joint.now, -(-window // _MOMENTS)
         odds = np.array([one.rate for one in jumps]) * self.every * joint.model.dt
+        if not (odds < 1.0).all():
+            expected = f"less than one jump in the {self.every * joint.model.dt:g} s between two moments"
+            raise ParameterError(name="jumps", expected=expected, received=[one.rate for one in jumps])
         # For each state at each moment, moment by moment.
         self.variance = np.tile(np.array([one.std**2 for one in jumps]), _MOMENTS)
         self.needed = np.tile(-np.log(odds), _MOMENTS)
@@ -136,14 +146,16 @@ class Jumping:
     def ahead(self, memory: Suspicion, F: Array) -> Suspicion:
         """Return what is remembered one sample later, by the belief's F (..., N, N)."""
         wrong, J, j, age, found = memory
+        wrong = F @ wrong
         if age % self.every == 0:
             k = len(self.places)
             first = age // self.every % _MOMENTS * k
-            wrong, J, j = wrong.copy(), J.copy(), j.copy()
-            wrong[..., first : first + k] = 0.0
-            wrong[..., self.places, range(first, first + k)] = 1.0
+            J, j = J.copy(), j.copy()
+            # A jump after the last sample, of which a past that is remembered knows nothing.
+            wrong[..., first : first + k] = F[..., self.places]
+            wrong[..., : self.now, first : first + k] = 0.0
             J[..., first : first + k] = j[..., first : first + k] = 0.0
-        return Suspicion(F @ wrong, J, j, age + 1, found)
+        return Suspicion(wrong, J, j, age + 1, np.zeros(found.shape))
 
     def weigh(
         self, memory: Suspicion, mean: Array, innovation: Array, rows: Array, gain: Array, precision: Array
@@ -168,6 +180,8 @@ class Jumping:
         memory = Suspicion(wrong, J, j, age, np.zeros(found.shape))
         if not (0.5 * j**2 * variance > price).any():
             return memory, None
+        # One belief may have had a batch of samples.
+        variance, wrong = np.broadcast_to(variance, j.shape), np.broadcast_to(wrong, (*j.shape[:-1], *wrong.shape[-2:]))
         size = self._bounded(j * variance, mean, wrong)
         favour = size * (j - 0.5 * size / variance) - price
         at = favour.argmax(axis=-1)[..., None]
@@ -186,7 +200,6 @@ class Jumping:
         """Return the sizes (..., W) of jumps that end within bounds, the nearest ones."""
         places = np.tile(self.places, _MOMENTS)
         now, own = mean[..., places], wrong[..., places, range(len(places))]
-        # A jump of which the state itself has nothing any more is none.
-        own = np.where(own > 0.0, own, np.inf)
+        own = np.maximum(own, _NOTHING)
         low, high = self.bounds
         return np.asarray(np.clip(size, (np.minimum(low, now) - now) / own, (np.maximum(high, now) - now) / own))

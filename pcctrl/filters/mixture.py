@@ -6,8 +6,8 @@ With :math:`m = P_{\cdot s} P_{ss}^{-1/2}`, what goes with one standard deviatio
 
 where z and w are the nodes and weights of a Gauss-Hermite rule for :math:`\mathcal N(0, 1 - f^2)`: along m the sum has
 the moments of the Gaussian up to the (2K - 1)-th, for K parts. Each part descends its own free energy F_i and is then
-as probable as :math:`w_i e^{-F_i}`; the posterior is the one Gaussian with the moments of their sum. Source: Alspach &
-Sorenson 1972.
+as probable as :math:`w_i e^{-F_i}`; the posterior is the one Gaussian with the moments of their sum. It is a Gaussian
+sum filter (Alspach & Sorenson 1972) whose components live for one sample.
 
 A part that doubts a sensor explains it by noise, at :math:`\ln(|\epsilon| / \sigma)` in F_i, which is less than what it
 costs to believe one that only just is. So that no doubt is a bargain, each costs what makes F continuous where it
@@ -130,7 +130,8 @@ class Sum:
     ) -> tuple[Belief, Info]:
         """Return the posterior and what the sample said, by parts where one Gaussian is not to be trusted.
 
-        That is where its variance is halved, and where it misfits.
+        That is where its variance is halved, and where it misfits. The free energy that is told is without what doubt
+        costs, and the gain that of the one Gaussian.
 
         Args:
             filter_: without parts.
@@ -154,8 +155,10 @@ class Sum:
         parts, said = filter_._update(parts, of(y, 1)[:, None])
         evidence = log_weights - self.cost(said)
         evidence = np.where(np.isfinite(evidence) & ~_told(said.reset, evidence.shape), evidence, -np.inf)
-        # Where no part is left, all stays as it is.
+        # Where no part is left it is as without parts.
         good = np.isfinite(evidence).any(axis=-1)
+        if not good.all():
+            after, info = filter_._update(belief, y)
         who[who] = good
         if not who.any():
             return after, info

@@ -13,7 +13,7 @@ from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vect
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
-from pcctrl.filters.jumps import WINDOW, Jump, Jumping
+from pcctrl.filters.jumps import WINDOW, Jump, Jumping, Suspicion
 from pcctrl.filters.recording import readings
 from pcctrl.filters.recursive import SmoothingFilter
 from pcctrl.filters.sample import Found, Sample, Sensed
@@ -141,7 +141,7 @@ class NonlinearFilter(SmoothingFilter):
         with np.errstate(all="ignore"):
             later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
-            trust, suspicion = belief.trust, belief.suspicion
+            trust, suspicion = belief.trust, self._suspicion(belief)
             if trust is not None or suspicion is not None:
                 F, Q = joint.linearised(mean, u)[1:] if held is None else held[:2]
                 if trust is not None and self._redundancy is not None:
@@ -149,6 +149,12 @@ class NonlinearFilter(SmoothingFilter):
                 if suspicion is not None and self.jumping is not None:
                     suspicion = self.jumping.ahead(suspicion, F)
         return Belief(later, covariance, u, belief.plant, belief.doubt, held if usual else None, trust, suspicion)
+
+    def _suspicion(self, belief: Belief) -> Suspicion | None:
+        """Return what is remembered of jumps, from now on if it is another filter's belief."""
+        if self.jumping is None or belief.suspicion is not None:
+            return belief.suspicion
+        return self.jumping.init(belief.mean.shape[:-1], self.joint.size)
 
     def _over(self, dt: float) -> GeneralisedModel:
         if dt not in self._resampled:
@@ -220,7 +226,7 @@ class NonlinearFilter(SmoothingFilter):
             sample = sample._replace(R=R)
         correction = self._bayes(sensed.prior, sensed.rows, sample.R)
         found = self._descend(belief, sample, innovation, sensed.rows, correction)
-        mean, covariance, suspicion = found.mean, found.correction.covariance, belief.suspicion
+        mean, covariance, suspicion = found.mean, found.correction.covariance, self._suspicion(belief)
         if suspicion is not None and self.jumping is not None:
             gain, precision = found.correction.gain, found.correction.innovation_precision
             suspicion, shift = self.jumping.weigh(suspicion, mean, innovation, sensed.rows, gain, precision)

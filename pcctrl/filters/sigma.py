@@ -119,7 +119,7 @@ def mixed(joint: GeneralisedModel, mean: Array, P: Array, u: Array, some: Sequen
     P, back = np.broadcast_to(P, F.shape), np.swapaxes(F, -1, -2)
     if len(some) == 1:
         variance = P[..., some, some]
-        M = P[..., some] / np.sqrt(np.where(variance != 0.0, variance, np.inf))[..., None, :]
+        M = P[..., some] / np.sqrt(np.where(variance > 0.0, variance, np.inf))[..., None, :]
     else:
         scale, values, vectors = _principal(P[..., some, :][..., some])
         inverse = 1.0 / np.sqrt(np.where(values > _SMALL, values, np.inf))

@@ -47,8 +47,8 @@ _DRIFT_TIME = 10.0
 
 # A row's kind, and the axes of its grid: the first is the filter's, one run each; the others are the law's, in a batch:
 # bandwidth ω, the low-pass filter's time in 1/ω, and the rate of learning.
-WALKS, OMEGAS, LAGS = (0.5, 1.0, 2.0, 4.0), (21.0, 30.0, 42.0, 60.0), (0.25, 0.5)
-ACCELERATIONS = (0.03, 0.1, 0.3)
+WALKS, OMEGAS, LAGS = (0.7, 1.4, 4.0), (30.0, 42.0, 60.0), (0.25, 0.5)
+ACCELERATIONS = (0.1, 0.3)
 # The same torque as the walk's but for its spectrum at low frequencies: it takes that row's setting.
 _SAME = "aif, Ornstein–Uhlenbeck"
 # That torque, and believed to jump: what a load that is picked up does to a joint, N·m.
@@ -65,7 +65,7 @@ ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "computed torque + PID": ("pid", (ACCELERATIONS, (11.0, 15.0, 21.0, 30.0), (0.0, 0.15, 0.3))),
 }
 # By what the best point's values are multiplied in the finer search.
-_FINER = ((0.7, 1.0, 1.4), (0.85, 1.0, 1.18), (0.7, 1.0, 1.4), (0.5, 2.0))
+_FINER = ((0.6, 1.0, 1.6), (0.8, 1.0, 1.2), (0.7, 1.0), (0.5, 2.0))
 
 
 def build(kind: str, env: Any, values: Array) -> Law:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array
 from pcctrl.models import Mismatch, MujocoModel
@@ -129,3 +132,36 @@ class Run:
 def total(errors: Array) -> Array:
     """Return the root mean square (...) over the scored states of (..., 11)."""
     return np.asarray(np.sqrt(np.mean(errors**2, axis=-1)))
+
+
+class OneByOne:
+    """A model whose batches are loops over their rows, as a filter that asks for one sigma point at a time makes them.
+
+    Args:
+        model: asked; all else is its own.
+    """
+
+    def __init__(self, model: MujocoModel) -> None:
+        self.model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["model"], name)
+
+    def resampled(self, dt: float) -> OneByOne:
+        """Return the same with another sample time."""
+        return OneByOne(self.model.resampled(dt))
+
+    def transition(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Array:
+        """Return `MujocoModel.transition`."""
+        return _rows(self.model.transition, x, u, w)
+
+    def readout(self, x: ArrayLike, u: ArrayLike | None = None, w: ArrayLike | None = None) -> Array:
+        """Return `MujocoModel.readout`."""
+        return _rows(self.model.readout, x, u, w)
+
+
+def _rows(function: Callable[..., Array], x: Any, u: Any, w: Any) -> Array:
+    if x.ndim == 1:
+        return function(x, u, w)
+    rows = (np.broadcast_to(a, (*x.shape[:-1], a.shape[-1])) for a in (x, u, w))
+    return np.array([function(*row) for row in zip(*rows, strict=True)])

@@ -150,6 +150,13 @@ def test_where_the_belief_jumps_the_torque_does_not() -> None:
     found = suspicion._replace(found=np.array([[3.0], [0.0]]))
     _, second, _ = law.act(state, replace(start, mean=np.array([heavy, heavy]), suspicion=found), GOAL)
     np.testing.assert_allclose((second - first)[0], law.rate * (second - first)[1], rtol=1e-9)
+    # What becomes of a neighbour, or of the caller's goal, is nothing to it.
+    goals = np.array(GOAL.goals)
+    state, _, _ = law.act(law.init((2,)), replace(start, mean=np.array([on, on])), Preview(goals))
+    state, _, _ = law.act(state, replace(start, mean=np.array([on, on * np.nan])), Preview(goals))
+    goals += 1.0
+    _, third, _ = law.act(state, replace(start, mean=np.array([heavy, heavy]), suspicion=found), GOAL)
+    np.testing.assert_allclose(third[0], second[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize(("dt", "time"), [(0.0, 0.01), (1e-3, -0.01), (1e-3, np.nan)])

@@ -141,6 +141,23 @@ def test_a_lost_member_is_reset_all_the_same() -> None:
     assert np.isfinite(belief.mean).all()
 
 
+def test_where_no_part_is_left_it_is_as_without_parts() -> None:
+    model = squared(0.2)
+    broken = replace(model, g=lambda x, u: np.where(np.abs(x - 0.3) > 0.4, np.nan, x**2) + 0.0 * u)
+    alone = NonlinearPCFilter(broken, None, iterations=20, probe="x0")
+    prior = alone.init((2,), mean=np.array([[0.3], [0.3]]))
+    y = np.array([[0.2], [0.1]])
+    found, said = replace(alone, parts=2).update(prior, y)
+    plain, info = alone.update(prior, y)
+    np.testing.assert_array_equal(found.mean, plain.mean)
+    np.testing.assert_array_equal(said.status, info.status)
+
+
+def test_the_residual_is_that_of_the_answer() -> None:
+    parts = NonlinearPCFilter(squared(0.2), None, iterations=30, probe="x0", parts=9)
+    assert parts.update(parts.init(), [1.0])[1].residual < 0.01
+
+
 def test_a_filter_that_remembers_has_parts_of_its_present_state() -> None:
     parts = NonlinearPCFilter(squared(), None, iterations=20, probe="x0", parts=5)
     y = np.array([[1.0], [1.1], [0.9], [1.0]])

@@ -17,7 +17,6 @@ from pcctrl.scripts.benchmarks.cheetah import (
     HIGH,
     LOW,
     CheetahRow,
-    OneByOne,
     build,
     cheetah_row,
     claims,
@@ -26,7 +25,7 @@ from pcctrl.scripts.benchmarks.cheetah import (
     tune,
 )
 from pcctrl.scripts.benchmarks.odometry import LegOdometry, feet
-from pcctrl.scripts.benchmarks.running import SCORED, Run, cheetah, plant, total
+from pcctrl.scripts.benchmarks.running import SCORED, OneByOne, Run, cheetah, plant, total
 
 MIDDLE = 0.5 * (LOW + HIGH)
 SHORT = Run(1000, 2, 60)

@@ -248,7 +248,7 @@ class Simulator:
     def read(self, x: Array, u: Array, w: Array) -> Array:
         """Return the readings (k, m) of x (k, n) under u (k, p) and w (k, q), NaN where physics is."""
         if len(x) <= _FEW:
-            return np.array([self.sense(*row) for row in zip(x, u, w, strict=True)]).reshape(len(x), -1)
+            return np.array([self.sense(*row) for row in zip(x, u, w, strict=True)]).reshape(len(x), len(self.readings))
         good = usable(x, u, w)
         y = np.full((len(x), len(self.readings)), np.nan)
         if self._state_only:
