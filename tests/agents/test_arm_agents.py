@@ -14,6 +14,7 @@ from pcctrl.controllers import Preview
 from pcctrl.envs import Arm2Env, Arm7Env, ArmEnv, make_arm
 from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
+from pcctrl.filters import Status
 from pcctrl.models import Mismatch, Task
 
 NAMES = [name for name, preset in agents.PRESETS.items() if preset.arm]
@@ -87,6 +88,15 @@ def test_one_that_adapts_learns_what_it_was_told_wrongly() -> None:
     error(right, learns, 900, 500)
     believed = dict(zip(names[14:], learns.belief.mean[14 : len(names)], strict=True))
     assert max(abs(believed["scale"]), believed["load:payload"]) < 0.2
+
+
+def test_one_that_adapts_says_when_a_load_is_picked_up() -> None:
+    for load in (1.0, 0.0):
+        env = make_arm(Arm7Env, friction="none", payload=(load, 0.2))
+        episode = rollout(env, agents.make("aif-adaptive", env), steps=300, seed=0)
+        found = np.flatnonzero(episode.status == Status.JUMP)
+        assert found.size == (load > 0.0)
+        assert not found.size or 200 < found[0] < 240
 
 
 def test_one_that_adapts_is_scored_as_a_filter_of_the_arm() -> None:
