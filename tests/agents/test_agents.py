@@ -15,10 +15,10 @@ from plants import smooth_cart_pole, smooth_msd, white_msd
 import pcctrl.envs  # noqa: F401
 from pcctrl import agents
 from pcctrl.agents import Agent, Card, linear
-from pcctrl.controllers import LQR, PID, ActiveInferencePID, ControlInfo, Controller, ExpectedFreeEnergy, ReflexArc
+from pcctrl.controllers import LQR, ControlInfo, Controller, ExpectedFreeEnergy, ReflexArc
 from pcctrl.errors import ModelError, ParameterError, ShapeError, UnknownNameError
 from pcctrl.evaluation import closed_loop_cost, fold
-from pcctrl.filters import Belief, GeneralisedFilter, KalmanFilter, PCFilter, Readings, Status
+from pcctrl.filters import KalmanFilter, PCFilter, Status
 from pcctrl.models import LinearModel, Task
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth
 from pcctrl.tuning import lqg_loop, tune_lqg
@@ -120,17 +120,6 @@ def test_a_compiled_agent_whose_parts_disagree_is_refused(task: Task) -> None:
         agent.compile()
 
 
-def test_predict_resets_the_classical_filter_too() -> None:
-    model = smooth_msd()
-    agent = Agent(GeneralisedFilter(model, order=2), LQR(model, [1.0, 0.0], RHO))
-    y = 0.1 * np.random.default_rng(0).standard_normal((5, 2, 1))
-    state = None
-    for k in range(5):
-        action, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 3)]))
-    _, alone = agent.predict(y[3, 1])
-    np.testing.assert_allclose(action[1], agent.predict(y[4, 1], alone)[0], atol=1e-12)
-
-
 def test_filter_sees_the_action_that_was_applied(task: Task) -> None:
     agent = agents.make("aif", task)
     agent.act([5.0, 0.4])
@@ -214,143 +203,6 @@ def test_a_controller_for_another_filter_is_refused(task: Task) -> None:
         Agent(PCFilter(task.linear, order=2), efe, (-20, 20), Card("-"))
     # LQR reads the physical states alone, so any filter of the plant will do.
     Agent(PCFilter(task.linear, order=2), LQR(task.linear, WEIGHT, RHO), (-20, 20), Card("-"))
-
-
-@pytest.mark.parametrize("noise", [0.0, 2.0])
-def test_stepper_is_the_agent_with_a_steady_gain(noise: float) -> None:
-    task = Task(smooth_cart_pole(noise), WEIGHT, RHO, -LIMIT, LIMIT)
-    agent = agents.make("aif", task)
-    stepper = agent.compile()
-    filter_: Any = agent.filter
-    rng = np.random.default_rng(0)
-    start = filter_.init()
-    belief = Belief(start.mean, filter_.steady_prior, start.input, start.plant)
-    u, out = np.zeros(1), np.empty(1)
-    for k, y in enumerate(0.02 * rng.standard_normal((300, 2))):
-        if 100 <= k < 104:
-            y[k % 2] = np.nan
-        if k == 150:
-            y[:] = np.inf
-        if k == 200:
-            y[0] = 3.0
-        belief, _ = filter_.update(belief, y) if k == 0 else filter_.step(belief, y, u)
-        _, want, _ = agent.controller.act(None, belief)
-        stepper.step_into(y, u, out)
-        np.testing.assert_allclose(out, want, rtol=1e-7, atol=1e-8)
-        np.testing.assert_allclose(stepper.mean, belief.mean, rtol=1e-6, atol=1e-8)
-        u = out.copy()
-    stepper.reset()
-    stepper.step_into(np.full(2, np.nan), u, out)
-    np.testing.assert_allclose(out, 0.0, atol=1e-12)
-
-
-def test_stepper_acts_within_limits_on_any_data(task: Task) -> None:
-    stepper, out = agents.make("aif", task).compile(), np.empty(1)
-    rng = np.random.default_rng(0)
-    for _ in range(600):
-        y, u = rng.standard_normal(2) * 10.0 ** rng.integers(-3, 6), out.copy()
-        y[rng.random(2) < 0.2] = rng.choice([np.nan, np.inf, -np.inf, 1e300])
-        u[rng.random(1) < 0.1] = rng.choice([np.nan, 1e300])
-        stepper.step_into(y, u, out)
-        assert np.abs(out[0]) <= 20.0
-    for _ in range(2000):
-        stepper.step_into(np.zeros(2), out, out)
-    np.testing.assert_allclose(out, 0.0, atol=1e-6)
-
-
-def test_stepper_keeps_the_operating_point() -> None:
-    at = (np.array([0.25, 0.0]), np.array([1.0]), np.array([7.0]))
-    model = replace(smooth_msd(), operating_point=at)
-    limits = (-np.ones(1) * 5, np.ones(1) * 5)
-    agent = Agent(PCFilter(model), ExpectedFreeEnergy(model, [1.0, 0.0], 0.01, limits=limits))
-    stepper, out = agent.compile(), np.empty(1)
-    for _ in range(5):
-        stepper.step_into(np.array([7.0]), np.array([1.0]), out)
-        np.testing.assert_allclose(out, 1.0, atol=1e-9)
-
-
-def test_stepper_refuses_what_it_cannot_fold(task: Task) -> None:
-    for name, filter_ in (
-        ("doubting", PCFilter(task.linear, outlier_threshold=12.0)),
-        ("slow", PCFilter(task.linear, scheme="natural")),
-    ):
-        with pytest.raises(ModelError, match="plain linear filter"):
-            Agent(filter_, ExpectedFreeEnergy(task.linear, WEIGHT, RHO), (-20, 20), Card(name)).compile()
-    pid = PID([[1.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]], 0.02, limits=(-1.0, 1.0))
-    with pytest.raises(ModelError, match="Readings and PID"):
-        Agent(Readings(task.linear), pid).compile()
-
-
-def test_predict_is_a_policy_with_its_state_as_a_value(task: Task) -> None:
-    """Stable-Baselines3's loop: vectorised, each environment reset in its own time."""
-    agent = agents.make("aif", task)
-    y = 0.01 * np.random.default_rng(1).standard_normal((12, 3, 2))
-    starts = np.zeros((12, 3), dtype=bool)
-    starts[0] = True
-    starts[5, 1] = True
-    state = None
-    alone: list[Any] = [None] * 3
-    for sample, start in zip(y, starts, strict=True):
-        action, state = agent.predict(sample, state, start, deterministic=True)
-        for i in range(3):
-            want, alone[i] = agent.predict(sample[i], None if start[i] else alone[i])
-            np.testing.assert_allclose(action[i], want, atol=1e-9)
-    before = pickle.dumps(state)
-    agent.predict(y[0], state)
-    assert pickle.dumps(state) == before
-
-
-def _controllers(task: Task) -> dict[str, Controller]:
-    pid = PID([[5.0, 40.0]], [[1.0, 0.0]], [[2.0, 5.0]], 0.02, limits=(-20.0, 20.0))
-    return {
-        "pid": pid,
-        "precision pid": ActiveInferencePID(pid, np.ones((3, 2))),
-        "reflex": ReflexArc(task.linear, 0.3, 50.0, (-20.0, 20.0), form="biased"),
-    }
-
-
-@pytest.mark.parametrize("name", ["pid", "precision pid", "reflex"])
-def test_one_member_of_a_batch_that_fails_keeps_its_memory_and_no_other(name: str, task: Task) -> None:
-    class Failing:
-        """Says NaN for the first member at the second sample."""
-
-        def __init__(self, inner: Controller) -> None:
-            self.inner, self.limits = inner, (-20.0, 20.0)
-
-        def init(self, batch: tuple[int, ...] = ()) -> Any:
-            return self.inner.init(batch)
-
-        def act(self, state: Any, belief: Belief, goal: Any = None) -> tuple[Any, np.ndarray, ControlInfo]:
-            memory, u, info = self.inner.act(state, belief, goal)
-            return memory, np.where(belief.state[..., :1] > 50.0, np.nan, u), info
-
-    inner = _controllers(task)[name]
-    filter_ = Readings(task.linear) if "pid" in name else KalmanFilter(task.linear)
-    agent = Agent(filter_, Failing(inner))
-    y = 0.01 * np.random.default_rng(0).standard_normal((2, 3, 2))
-    y[1, 0, 0] = 1e6
-    first, *_ = agent.step(agent.init((3,)), y[0])
-    second, action, *_ = agent.step(first, y[1])
-    assert np.isfinite(action).all()
-    for i, kept in enumerate((True, False, False)):
-        for before, after in zip(first.controller, second.controller, strict=True):
-            same = np.array_equal(before[i], after[i])
-            assert same if kept else True
-        alone = agent.step(agent.step(agent.init(), y[0, i])[0], y[1, i])[0]
-        for mine, batch in zip(alone.controller, second.controller, strict=True):
-            np.testing.assert_allclose(batch[i], mine, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", ["pid", "precision pid", "reflex"])
-def test_predict_resets_a_controller_with_a_memory(name: str, task: Task) -> None:
-    filter_ = Readings(task.linear) if "pid" in name else KalmanFilter(task.linear)
-    agent = Agent(filter_, _controllers(task)[name])
-    y = 0.01 * np.random.default_rng(1).standard_normal((6, 2, 2))
-    state = None
-    for k in range(6):
-        action, state = agent.predict(y[k], state, np.array([k == 0, k in (0, 4)]))
-    one = agent.predict(y[4, 1])
-    np.testing.assert_allclose(action[1], agent.predict(y[5, 1], one[1])[0], atol=1e-12)
 
 
 def test_integral_action_removes_the_offset_of_a_constant_push() -> None:

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.optimize
-from filterpy.kalman import MerweScaledSigmaPoints
-from filterpy.kalman import UnscentedKalmanFilter as FilterpyUnscented
 from numpy.typing import NDArray
 from plants import as_nonlinear, continuous_model, pendulum, simulator_model
 
@@ -17,14 +14,11 @@ from pcctrl.errors import ParameterError, ShapeError, UnknownNameError
 from pcctrl.filters import (
     ExtendedKalmanFilter,
     KalmanFilter,
-    NonlinearFilter,
     NonlinearPCFilter,
     PCFilter,
     Status,
     UnscentedKalmanFilter,
 )
-from pcctrl.filters.sigma import root
-from pcctrl.free_energy import correct, correct_points
 from pcctrl.models import LinearModel, MujocoModel, generalise
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth, White
 
@@ -98,148 +92,6 @@ def test_the_extended_kalman_filter_is_the_textbook_one(order: int | None) -> No
         mean, P = mean + K @ (y[k] - joint.readout(mean, u)), (eye - K @ C) @ P
         np.testing.assert_allclose(estimate.mean[k], mean[:2], rtol=0.0, atol=1e-9)
         np.testing.assert_allclose(estimate.std[k] ** 2, np.diagonal(P)[:2], rtol=0.0, atol=1e-9)
-
-
-def energy_by_hand(filter_: NonlinearFilter, prior: Any, y: Array) -> Any:
-    """F with Π_x by inversion."""
-    precision, joint = np.linalg.inv(prior.covariance), filter_.joint
-
-    def F(mean: Array) -> float:  # noqa: N802 (as in the equation)
-        x, e = mean - prior.mean, y - joint.readout(mean, prior.input)
-        return float(0.5 * (x @ precision @ x + e @ (e / joint.R)))
-
-    return F
-
-
-def wide_prior(filter_: NonlinearFilter) -> Any:
-    return filter_.predict(filter_.init(mean=[0.9, 0.3], covariance=[[0.3, 0.1], [0.1, 0.5]]), [0.5])
-
-
-def test_the_belief_is_the_minimum_of_free_energy_and_its_curvature() -> None:
-    filter_ = NonlinearPCFilter(pendulum(), iterations=60, tolerance=1e-10)
-    prior, y = wide_prior(filter_), np.array([0.2])
-    belief, info = filter_.update(prior, y)
-    F = energy_by_hand(filter_, prior, y)
-    least = scipy.optimize.minimize(F, prior.mean, method="BFGS", options={"gtol": 1e-9})
-    np.testing.assert_allclose(belief.mean, least.x, atol=1e-5)
-    assert F(belief.mean) <= float(least.fun) + 1e-12
-    assert info.status == Status.OK
-    assert info.capped is None
-    assert 2 < info.iterations < 60
-    C, R = filter_.joint.readout_jacobian(belief.mean, prior.input), filter_.joint.R
-    curvature = np.linalg.inv(prior.covariance) + C.T @ (C / R[:, None])
-    np.testing.assert_allclose(belief.covariance @ curvature, np.eye(filter_.joint.size), atol=1e-6)
-    S = C @ prior.covariance @ C.T + np.diag(R)
-    laplace = F(belief.mean) + 0.5 * np.linalg.slogdet(2.0 * np.pi * S)[1]
-    np.testing.assert_allclose(info.free_energy, laplace, rtol=1e-8)
-
-
-def test_negative_control_a_wrong_jacobian_misses_the_minimum() -> None:
-    def wrong(x: Array, u: Array) -> tuple[Array, Array]:
-        del u
-        return np.array([[0.5 * np.cos(x[0]), 0.0]]), np.zeros((1, 1))
-
-    right = NonlinearPCFilter(pendulum(), iterations=60, tolerance=1e-8)
-    broken = replace(right, model=pendulum(g_jacobians=wrong))
-    prior, y = wide_prior(right), np.array([0.2])
-    F = energy_by_hand(right, prior, y)
-    lowest, missed = (F(f.update(prior, y)[0].mean) for f in (right, broken))
-    assert missed > lowest + 1e-2
-
-
-def test_negative_control_the_posterior_fed_back_as_the_prior_counts_a_sample_twice() -> None:
-    for model in (as_nonlinear(simulator_model(), 1), pendulum(0.0)):
-        filter_ = NonlinearPCFilter(model, None, iterations=20)
-        y = filter_.joint.readout(filter_.joint.mean, filter_.joint.input) + 0.3
-        right, _ = filter_.update(filter_.init(), y)
-        once = replace(filter_, iterations=1)
-        fed_back = once.init()
-        for _ in range(5):
-            fed_back, _ = once.update(fed_back, y)
-        assert (fed_back.std < 0.9 * right.std).any()
-        assert np.abs(fed_back.mean - right.mean).max() > 0.01
-
-
-def test_a_step_too_long_is_cut_and_a_descent_too_long_is_capped() -> None:
-    def tangent(x: Array, u: Array) -> Array:
-        return np.arctan(5.0 * x[..., :1]) + 0.0 * u
-
-    model = replace(pendulum(0.0, sensor_noise=[White(std=0.01)]), g=tangent)
-    cut = NonlinearPCFilter(model, iterations=60)
-    prior = replace(cut.init(mean=[1.5, 0.0]), covariance=np.diag([4.0, 0.1]))
-    y = np.array([0.0])
-    belief, info = cut.update(prior, y)
-    F = energy_by_hand(cut, prior, y)
-    whole, _ = ExtendedKalmanFilter(model).update(prior, y)
-    assert F(whole.mean) > F(prior.mean), "the whole step leads uphill"
-    # Through a flat sensor the descent is long, but it never leads uphill.
-    assert F(belief.mean) < F(prior.mean)
-    assert info.status == Status.OK
-    least = scipy.optimize.minimize(F, belief.mean, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
-    assert F(belief.mean) == pytest.approx(float(least.fun), rel=1e-4)
-    few, info = replace(cut, iterations=2).update(prior, y)
-    assert info.status == Status.CAPPED
-    assert info.iterations == 2
-    assert info.residual > 1e-3
-    assert F(few.mean) < F(prior.mean)
-
-
-@pytest.mark.parametrize("order", [None, 2])
-def test_unscented_equals_filterpy(order: int | None) -> None:
-    ours = UnscentedKalmanFilter(pendulum(), order)
-    joint = ours.joint
-    N, no_input = joint.size, np.zeros(1)
-    # The same root, and no root of a rounding error.
-    points: Any = MerweScaledSigmaPoints(N, np.sqrt(3.0 / N), 2.0, 0.0, sqrt_method=lambda P: root(P).T)
-    theirs: Any = FilterpyUnscented(
-        N, 1, 0.1, hx=lambda x: joint.readout(x, no_input), fx=lambda x, _: joint.ahead(x, no_input), points=points
-    )
-    theirs.x, theirs.P, theirs.R = joint.mean.copy(), ours.init().covariance.copy(), np.diag(joint.R)
-    belief = ours.init()
-    for k, y in enumerate(Y[:30]):
-        if k:
-            belief = ours.predict(belief)
-            theirs.Q = joint.driven(theirs.x, no_input)
-            theirs.predict()
-        belief, _ = ours.update(belief, y)
-        # filterpy reuses the points of the prediction, and so forgets Q in the update: drawn anew, as here.
-        theirs.sigmas_f = points.sigma_points(theirs.x, theirs.P)
-        theirs.update(y)
-        np.testing.assert_allclose(belief.mean, theirs.x, rtol=0.0, atol=1e-9)
-        np.testing.assert_allclose(belief.covariance, theirs.P, rtol=0.0, atol=1e-9)
-
-
-def test_unscented_is_near_to_quadrature() -> None:
-    """Moments of a wide Gaussian through dynamics and sensor, by 40 × 40 points."""
-    model = pendulum(0.0)
-    ukf, ekf = UnscentedKalmanFilter(model), ExtendedKalmanFilter(model)
-    start = ukf.init(mean=[1.0, -0.5], covariance=[[0.15, 0.05], [0.05, 0.3]])
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    grid = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
-    w = np.outer(weights, weights).reshape(-1) / weights.sum() ** 2
-    points = start.mean + grid @ np.linalg.cholesky(start.covariance).T
-    ahead = model.transition(points, np.zeros(1))
-    mean = w @ ahead
-    covariance = (ahead - mean).T @ (w[:, None] * (ahead - mean)) + ukf.joint.driven(start.mean, np.zeros(1))
-    errors = [
-        (float(np.abs(b.mean - mean).max()), float(np.abs(b.covariance - covariance).max()))
-        for b in (ukf.predict(start), ekf.predict(start))
-    ]
-    assert errors[0][0] < 0.1 * errors[1][0]
-    assert errors[0][1] < errors[1][1]
-    sines = np.sin(points[:, 0])
-    _, info = ukf.update(start, [0.0])
-    assert -info.innovation[0] == pytest.approx(float(w @ sines), abs=2e-3)
-    _, worse = ekf.update(start, [0.0])
-    assert abs(-worse.innovation[0] - w @ sines) > 0.02
-
-
-def test_bayes_rule_for_deviations_is_that_for_covariances() -> None:
-    X, C = RNG.standard_normal((3, 5, 7)), RNG.standard_normal((3, 2, 5))
-    R = np.array([0.3, 0.1])
-    want, found = correct(X @ X.swapaxes(-1, -2), C, R), correct_points(X, C @ X, R)
-    for a, b in zip(found, want, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-10)
 
 
 def test_scales_are_those_of_the_kalman_filter() -> None:
