@@ -252,6 +252,7 @@ class LinearFilter(SmoothingFilter):
             covariance is self.steady.covariance or float(np.vdot(covariance, covariance)) < limit**2
         ):
             return None
-        lost = ~(np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) < limit)
+        # Of what overflows rounding may leave a variance below 0.
+        lost = ~(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)).max(axis=-1) < limit)
         lost = lost | ~(np.abs(mean).max(axis=-1) < ABSURD)
         return np.asarray(lost) if lost.any() else None

@@ -268,6 +268,6 @@ class NonlinearFilter(SmoothingFilter):
         """Tell which members of the batch are no longer finite, or None for none."""
         limit = _LOST * max(1.0, float(self._prior.max()))
         # No variance may be finite beside an entry that is not.
-        sums = np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1) + 0.0 * covariance.sum(axis=(-2, -1))
+        sums = np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)).max(axis=-1) + 0.0 * covariance.sum(axis=(-2, -1))
         lost = ~(sums < limit) | ~(np.abs(mean).max(axis=-1) < ABSURD)
         return np.asarray(lost) if lost.any() else None
