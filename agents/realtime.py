@@ -160,7 +160,8 @@ class RealTimeAgent:
             self._suspicion, shift = weigh(self._suspicion, self._mean, error, C, K, precision)
             if shift is not None:
                 self._mean, self._P = self._joint.integrate(self._mean, shift.move), self._P + shift.spread
-                self._status = Status.JUMP if self._status != Status.BLIND else Status.BLIND
+                if self._status != Status.BLIND:
+                    self._status = Status.JUMP
         if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
             belief = self._filter.init()
             self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None

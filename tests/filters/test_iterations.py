@@ -11,17 +11,10 @@ import scipy.optimize
 from numpy.typing import NDArray
 from plants import as_nonlinear, pendulum, simulator_model
 
-from pcctrl.filters import (
-    ExtendedKalmanFilter,
-    NonlinearFilter,
-    NonlinearPCFilter,
-    Status,
-)
+from pcctrl.filters import ExtendedKalmanFilter, NonlinearFilter, NonlinearPCFilter, Status
 from pcctrl.noise import White
 
 Array = NDArray[np.float64]
-RNG = np.random.default_rng(3)
-Y, U = 0.5 * RNG.standard_normal((60, 1)), RNG.standard_normal((60, 1))
 
 
 def energy_by_hand(filter_: NonlinearFilter, prior: Any, y: Array) -> Any:

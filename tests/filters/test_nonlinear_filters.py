@@ -1,4 +1,4 @@
-"""Nonlinear filters: in the linear limit, against filterpy, quadrature and a general minimiser, and in bad company."""
+"""Nonlinear filters: in the linear limit, against the textbook, in a batch, and in bad company."""
 
 from __future__ import annotations
 

@@ -11,16 +11,13 @@ from filterpy.kalman import UnscentedKalmanFilter as FilterpyUnscented
 from numpy.typing import NDArray
 from plants import pendulum
 
-from pcctrl.filters import (
-    ExtendedKalmanFilter,
-    UnscentedKalmanFilter,
-)
+from pcctrl.filters import ExtendedKalmanFilter, UnscentedKalmanFilter
 from pcctrl.filters.sigma import root
 from pcctrl.free_energy import correct, correct_points
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng(3)
-Y, U = 0.5 * RNG.standard_normal((60, 1)), RNG.standard_normal((60, 1))
+Y = 0.5 * RNG.standard_normal((60, 1))
 
 
 @pytest.mark.parametrize("order", [None, 2])
