@@ -17,12 +17,12 @@ from pcctrl.noise import White
 __all__ = ["CREEP", "PRIORS", "aif_adaptive", "jumping", "learning"]
 
 # Of parameters by kind: spread, seconds over which it changes by that, start, least and greatest; in kg, a factor,
-# N·m·s/rad and N·m.
+# N·m·s/rad and N·m. Masses do not drift, a load jumps, and friction changes as an arm becomes warm.
 PRIORS = {
-    "load": (0.5, 20.0, 0.0, 0.0, 5.0),
-    "scale": (0.3, 200.0, 0.0, -0.5, 2.0),
-    "viscous": (0.2, 100.0, 0.0, 0.0, 5.0),
-    "coulomb": (0.3, 100.0, 0.0, 0.0, 3.0),
+    "load": (0.5, 1e3, 0.0, 0.0, 5.0),
+    "scale": (0.3, 1e4, 0.0, -0.5, 2.0),
+    "viscous": (0.2, 1e3, 0.0, 0.0, 5.0),
+    "coulomb": (0.3, 1e3, 0.0, 0.0, 3.0),
 }
 # Spread of a load that is picked up or put down, kg, and how many there are a second.
 _LOADS = (1.0, 0.1)

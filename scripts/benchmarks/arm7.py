@@ -36,7 +36,7 @@ from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_t
 
 __all__ = ["ROWS", "Tuned", "build", "claims", "compare", "run", "tune"]
 
-SEEDS = tuple(range(1400, 1412))
+SEEDS = tuple(range(1500, 1524))
 SECONDS, PICK, SKIP = 4.0, 2.0, 1.0
 TUNING_SEEDS, TUNING_SECONDS = (1, 2), 3.0
 # Root mean squares of the torques' changes from one millisecond to the next that all rows may have, N·m: a little more
@@ -64,8 +64,9 @@ ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (10.0, 100.0))),
     "computed torque + PID": ("pid", (ACCELERATIONS, (11.0, 15.0, 21.0, 30.0), (0.0, 0.15, 0.3))),
 }
-# By what the best point's values are multiplied in the finer search.
+# By what the best point's values are multiplied in the finer search, and its bandwidth after that, up to the cap.
 _FINER = ((0.6, 1.0, 1.6), (0.8, 1.0, 1.2), (0.7, 1.0), (0.5, 2.0))
+_FINEST = (0.91, 0.94, 0.97, 1.03, 1.06, 1.09)
 
 
 def build(kind: str, env: Any, values: Array) -> Law:
@@ -133,7 +134,7 @@ class Tuned:
 def tune(
     row: str, caps: Sequence[float] = CAPS, seconds: float = TUNING_SECONDS, fine: bool = True
 ) -> dict[float, Tuned]:
-    """Return the best of a row's grid on two tuning seeds for each cap, and of a finer one around it."""
+    """Return the best of a row's grid on two tuning seeds for each cap, and of finer ones around it."""
     kind, axes = ROWS[row]
     coarse = [_grid(kind, first, axes[1:], seconds) for first in axes[0]]
     found = {}
@@ -144,9 +145,13 @@ def tune(
             firsts, *around = (
                 tuple(dict.fromkeys(v * f for f in fs)) for v, fs in zip(best.values, _FINER, strict=False)
             )
-            for first in firsts:
-                finer = _grid(kind, float(first), around, seconds)
-                best, points = min(best, _best(finer, cap), key=lambda t: t.cost), points + len(finer.rmse)
+            grids = [_grid(kind, float(first), around, seconds) for first in firsts]
+            best = min((best, *(_best(grid, cap) for grid in grids)), key=lambda t: t.cost)
+            first, omega, *others = (float(v) for v in best.values)
+            nearest = [tuple(omega * f for f in _FINEST), *((v,) for v in others)]
+            grids.append(_grid(kind, first, nearest, seconds))
+            best = min(best, _best(grids[-1], cap), key=lambda t: t.cost)
+            points += sum(len(grid.rmse) for grid in grids)
         found[cap] = replace(best, points=points)
     return found
 
