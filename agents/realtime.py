@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg.lapack import dgesv
 
+from pcctrl.agents.lean import lean
 from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
 from pcctrl.filters import Belief, NonlinearPCFilter, Status
@@ -62,6 +64,7 @@ class RealTimeAgent:
             raise ModelError(name="agent.filter.model", expected="sensors linear in its state", received=filter_.model)
         self._R = np.diag(joint.R_at(mean))
         self._one = np.eye(len(self._R))
+        self._lean = lean(joint)
         self._low, self._high = agent.limits
         self.reset()
 
@@ -113,7 +116,7 @@ class RealTimeAgent:
                 return self._safely(np.full_like(self._low, np.nan))
             memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
         u = np.minimum(np.maximum(u, self._low), self._high)
-        if not np.isfinite(u.sum()):
+        if not math.isfinite(u.sum()):
             return self._safely(u)
         self._memory, self._u, self._faults = memory, u, 0
         return u
@@ -128,10 +131,10 @@ class RealTimeAgent:
 
     def _predict(self, u: Array) -> None:
         if self._F is None or self._age >= self._filter.refresh:
-            self._mean, self._F, self._Q = self._joint.linearised(self._mean, u)
+            self._mean, self._F, self._Q = self._lean.linearised(self._mean, u)
             self._age = 0
         else:
-            self._mean = self._joint.ahead(self._mean, u)
+            self._mean = self._lean.ahead(self._mean, u)
         self._age += 1
         self._P = self._F.dot(self._P).dot(self._F.T) + self._Q
         if self._age % _SYMMETRIC == 1:
@@ -154,15 +157,15 @@ class RealTimeAgent:
         precision = dgesv(C.dot(PC) + R, self._one)[2]
         K = PC.dot(precision)
         self._P = P - K.dot(PC.T)
-        self._mean = self._joint.integrate(self._mean, K.dot(error))
+        self._mean = self._lean.integrate(self._mean, K.dot(error))
         if self._suspicion is not None and self._filter.jumping is not None:
             weigh = self._filter.jumping.weigh
             self._suspicion, shift = weigh(self._suspicion, self._mean, error, C, K, precision)
             if shift is not None:
-                self._mean, self._P = self._joint.integrate(self._mean, shift.move), self._P + shift.spread
+                self._mean, self._P = self._lean.integrate(self._mean, shift.move), self._P + shift.spread
                 if self._status != Status.BLIND:
                     self._status = Status.JUMP
-        if not np.isfinite(self._mean.sum()) or not np.isfinite(self._P.sum()):
+        if not math.isfinite(self._mean.sum() + self._P.sum()):
             belief = self._filter.init()
             self._mean, self._P, self._F = belief.mean.copy(), np.array(belief.covariance), None
             self._suspicion = belief.suspicion

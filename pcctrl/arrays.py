@@ -23,6 +23,7 @@ __all__ = [
     "non_negative",
     "per_item",
     "positive",
+    "product",
     "times",
     "vectors",
     "whole",
@@ -164,6 +165,11 @@ def vectors(name: str, value: ArrayLike, size: int) -> Array:
 def times(A: Array, x: Array) -> Array:
     """Return A x (..., k) for a matrix A (k, n) and vectors x (..., n); for one vector `dot` costs half of ``@``."""
     return A.dot(x) if x.ndim == 1 else x @ A.T
+
+
+def product(A: Array, B: Array) -> Array:
+    """Return A B (..., k, l) for matrices A (..., k, n) and B (..., n, l); for one each `dot` costs half of ``@``."""
+    return np.asarray(A.dot(B) if A.ndim == B.ndim == 2 else np.matmul(A, B))
 
 
 def _number(name: str, value: float, expected: str) -> float:

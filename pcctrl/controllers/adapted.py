@@ -54,12 +54,14 @@ class AdaptedTorque:
     bandwidth: ArrayLike
     limits: tuple[ArrayLike, ArrayLike] | None = None
     _rest: Array = field(init=False, repr=False)
+    _gains: tuple[Array, Array] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         nv = len(self.joint.input)
         bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
         positive("bandwidth", float(bandwidth.min()))
         object.__setattr__(self, "bandwidth", bandwidth)
+        object.__setattr__(self, "_gains", (np.asarray(bandwidth**2), np.asarray(2.0 * bandwidth)))
         object.__setattr__(self, "limits", bounds(self.limits, nv))
         object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
 
@@ -78,18 +80,32 @@ class AdaptedTorque:
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        nv, w = len(self.joint.input), np.asarray(self.bandwidth)
         now, x, theta = self._read(belief, goal)
-        away = now.state - x
-        a = now.acceleration + 2.0 * w * away[..., nv:] + w**2 * away[..., :nv]
         forecast = self._forecast(belief)
-        unlimited = self.plant.torque(x, a, theta) + forecast
+        unlimited = self.plant.torque(x, self._drawn(now, now.state - x), theta) + forecast
         return state, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
 
     def feedforward(self, state: None, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
         """Return the torques (..., nv) that the goal itself takes, with the parameters as they are believed to be."""
         now, _, theta = self._read(belief, goal)
         return self.plant.torque(now.state, now.acceleration, theta)
+
+    def follow(self, state: None, belief: Belief, goal: Goal = None) -> tuple[None, ControlInfo, Array]:
+        """Return memory and info of `act`, and the torques of `feedforward`, for less than both."""
+        now, x, theta = self._read(belief, goal)
+        target, forecast = now.state, self._forecast(belief)
+        a = self._drawn(now, target - x)
+        if x.ndim == target.ndim == 1:
+            states = np.concatenate((x, target)).reshape(2, -1)
+            wish, takes = self.plant.torque(states, np.concatenate((a, now.acceleration)).reshape(2, -1), theta)
+        else:
+            wish, takes = self.plant.torque(x, a, theta), self.plant.torque(target, now.acceleration, theta)
+        return state, ControlInfo(wish + forecast, forecast), takes
+
+    def _drawn(self, now: Reference, away: Array) -> Array:
+        """Return the acceleration (..., nv) of the goal and of an error (..., 2 nv) that dies out."""
+        nv, (stiffness, damping) = away.shape[-1] // 2, self._gains
+        return now.acceleration + damping * away[..., nv:] + stiffness * away[..., :nv]
 
     def _read(self, belief: Belief, goal: Goal) -> tuple[Reference, Array, Array]:
         """Return what is wanted now, the joints' state (..., 2 nv) and the parameters (..., k)."""
@@ -103,7 +119,7 @@ class AdaptedTorque:
         """Return the torques (..., nv) against what is believed to push the joints."""
         joint, nv = self.joint, len(self.joint.input)
         _, chains, walk, _ = joint.parts(belief.mean)
-        forecast = np.zeros((*belief.mean.shape[:-1], nv))
-        if joint.process:
-            forecast = forecast - chains @ joint.process_chains.H[:nv].T
-        return forecast - walk if joint.disturbances else forecast
+        if not joint.process:
+            return -walk if joint.disturbances else np.zeros((*belief.mean.shape[:-1], nv))
+        forecast = chains @ joint.process_chains.H[:nv].T
+        return -forecast - walk if joint.disturbances else -forecast

@@ -116,6 +116,11 @@ class SlotineLi:
         Y = self.mechanics.regressor(now.state, now.acceleration)
         return self.mechanics.inverse(now.state, now.acceleration) + (Y @ state.value[..., None])[..., 0]
 
+    def follow(self, state: Parameters, belief: Belief, goal: Goal = None) -> tuple[Parameters, ControlInfo, Array]:
+        """Return memory and info of `act`, and the torques of `feedforward`."""
+        memory, _, info = self.act(state, belief, goal)
+        return memory, info, self.feedforward(state, belief, goal)
+
 
 class Gains(NamedTuple):
     """Memory of `ModelReferenceAdaptive`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,7 +103,8 @@ def wanted(goal: ArrayLike | Preview, size: int) -> Array:
         fits = given.ndim >= 1
     if not fits or given.shape[-1] != size:
         raise ShapeError(name="goal", expected=expected, received=f"shape {given.shape}")
-    if not np.isfinite(given).all():
+    # A sum costs a third of that.
+    if not math.isfinite(np.add.reduce(given, axis=None)) and not np.isfinite(given).all():
         raise ParameterError(name="goal", expected="finite numbers", received=goal)
     return given if isinstance(goal, Preview) else given[..., None, :]
 

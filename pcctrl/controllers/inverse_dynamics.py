@@ -111,6 +111,11 @@ class ComputedTorque:
         now = reference(goal, np.asarray(self.rest), self.dt)
         return self.mechanics.inverse(now.state, now.acceleration)
 
+    def follow(self, state: Integral, belief: Belief, goal: Goal = None) -> tuple[Integral, ControlInfo, Array]:
+        """Return memory and info of `act`, and the torques of `feedforward`."""
+        memory, _, info = self.act(state, belief, goal)
+        return memory, info, self.feedforward(state, belief, goal)
+
 
 @dataclass(frozen=True, eq=False)
 class InverseDynamics:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -33,6 +35,10 @@ class Following(Protocol):
 
     def feedforward(self, state: Any, belief: Belief, goal: Goal = None) -> Array:
         """Return the torques (..., nv) that the reference takes, by what the law has learned."""
+        ...
+
+    def follow(self, state: Any, belief: Belief, goal: Goal = None) -> tuple[Any, ControlInfo, Array]:
+        """Return memory and info of `act`, and the torques of `feedforward`."""
         ...
 
 
@@ -90,7 +96,7 @@ class LowPass:
         """(low, high) of the torques, the law's."""
         return self.law.limits
 
-    @property
+    @cached_property
     def rate(self) -> float:
         """β, the part of the law's wish that a sample brings."""
         return 1.0 if self.time == 0.0 else float(-np.expm1(-self.dt / self.time))
@@ -110,19 +116,18 @@ class LowPass:
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        reference = self.law.feedforward(state.law, belief, goal)
-        memory, _, info = self.law.act(state.law, belief, goal)
+        memory, info, reference = self.law.follow(state.law, belief, goal)
         before = self._rebased(state, belief)
-        unlimited = reference + before + self.rate * (info.unlimited - reference - before)
+        late = reference + before
+        unlimited = late + self.rate * (info.unlimited - late)
         u = limited(unlimited, *self._limits)
-        # What is not finite is not remembered.
-        added = np.where(np.isfinite(u - reference), u - reference, before)
+        added = _finite(u - reference, before)
         last = None if belief.suspicion is None else _kept(goal, u, state.last)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
     def _rebased(self, state: LowPassState, belief: Belief) -> Array:
         """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now."""
-        if state.last is None or belief.suspicion is None or not belief.suspicion.found.any():
+        if state.last is None or belief.suspicion is None or not np.count_nonzero(belief.suspicion.found):
             return state.added
         goal, torque = state.last
         jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
@@ -132,4 +137,9 @@ class LowPass:
 def _kept(goal: Goal, torque: Array, last: tuple[Goal, Array] | None) -> tuple[Goal, Array]:
     """Return a goal and torques to remember, which nobody else writes into, and all finite."""
     own: Goal = Preview(np.array(goal.goals)) if isinstance(goal, Preview) else None if goal is None else np.array(goal)
-    return own, np.where(np.isfinite(torque), torque, 0.0 if last is None else last[1])
+    return own, _finite(torque.copy(), np.zeros(torque.shape) if last is None else last[1])
+
+
+def _finite(new: Array, old: Array) -> Array:
+    """Return what is new, but for what is not finite."""
+    return new if math.isfinite(np.add.reduce(new, axis=None)) else np.where(np.isfinite(new), new, old)

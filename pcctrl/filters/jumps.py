@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array, choose, positive
+from pcctrl.arrays import Array, choose, positive, product
 from pcctrl.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class Jumping:
             raise ParameterError(name="jumps", expected=expected, received=[one.rate for one in jumps])
         # For each state at each moment, moment by moment.
         self.variance = np.tile(np.array([one.std**2 for one in jumps]), _MOMENTS)
+        self.precision = 1.0 / self.variance
         self.needed = np.tile(-np.log(odds), _MOMENTS)
         self.bounds = np.tile(np.array([(one.low, one.high) for one in jumps]).T, _MOMENTS)
 
@@ -146,7 +147,7 @@ class Jumping:
     def ahead(self, memory: Suspicion, F: Array) -> Suspicion:
         """Return what is remembered one sample later, by the belief's F (..., N, N)."""
         wrong, J, j, age, found = memory
-        wrong = F @ wrong
+        wrong = product(F, wrong)
         if age % self.every == 0:
             k = len(self.places)
             first = age // self.every % _MOMENTS * k
@@ -171,14 +172,14 @@ class Jumping:
             precision: S⁻¹ (..., m, m).
         """
         wrong, J, j, age, found = memory
-        h = rows @ wrong
-        weighted = precision @ h
-        J, j = J + (h * weighted).sum(axis=-2), j + (innovation[..., None, :] @ weighted)[..., 0, :]
-        wrong = wrong - gain @ h
-        variance = 1.0 / (J + 1.0 / self.variance)
+        h = product(rows, wrong)
+        weighted = product(precision, h)
+        J, j = J + np.add.reduce(h * weighted, axis=-2), j + product(innovation[..., None, :], weighted)[..., 0, :]
+        wrong = wrong - product(gain, h)
+        variance = 1.0 / (J + self.precision)
         price = self.needed + 0.5 * np.log1p(self.variance * J)
         memory = Suspicion(wrong, J, j, age, np.zeros(found.shape))
-        if not (0.5 * j**2 * variance > price).any():
+        if not np.count_nonzero(0.5 * j * j * variance > price):
             return memory, None
         # One belief may have had a batch of samples.
         variance, wrong = np.broadcast_to(variance, j.shape), np.broadcast_to(wrong, (*j.shape[:-1], *wrong.shape[-2:]))

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_names, frozen, vectors
+from pcctrl.arrays import Array, as_names, frozen, times, vectors
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import block_diag
 from pcctrl.models.generalise import generalise
@@ -69,11 +69,17 @@ class AdaptiveModel:
         object.__setattr__(self, "states", names)
 
     @cached_property
-    def _theta(self) -> Array:
-        """Start, decay a sample, and bounds, (4, k)."""
+    def _theta(self) -> tuple[Array, Array, Array, Array]:
+        """Start, decay a sample, and bounds, (k,) each."""
         decay = [np.exp(-self.dt / one.time) for one in self.parameters]
         rows = ([p.start for p in self.parameters], decay, *([getattr(p, b) for p in self.parameters] for b in _BOUNDS))
-        return frozen(np.array(rows, dtype=np.float64))
+        start, decays, low, high = frozen(np.array(rows, dtype=np.float64))
+        return start, decays, low, high
+
+    @cached_property
+    def _decay(self) -> Array:
+        """Decay of the parameters in a sample, (k, k)."""
+        return frozen(np.diag(self._theta[1]))
 
     @cached_property
     def _drive(self) -> Array:
@@ -167,7 +173,9 @@ class AdaptiveModel:
         """Return the state reached by a move; a parameter goes no further than its bounds."""
         (state, theta), (by, step) = self.split(x), self.split(move)
         _, _, low, high = self._theta
-        return np.concatenate([self.plain.integrate(state, by), np.minimum(np.maximum(theta + step, low), high)], -1)
+        theta = theta + step
+        np.minimum(np.maximum(theta, low, out=theta), high, out=theta)
+        return np.concatenate((self.plain.integrate(state, by), theta), axis=-1)
 
     def difference(self, x: ArrayLike, base: ArrayLike) -> Array:
         """Return the move from ``base`` to x."""
@@ -181,7 +189,7 @@ class AdaptiveModel:
         moved = self.plant.transition(state, u, force, theta)
         slow = start + decay * (theta - start)
         if w is not None:
-            slow = slow + walk @ self._drive.T
+            slow = slow + times(self._drive, walk)
         if slow.ndim < moved.ndim:
             slow = np.broadcast_to(slow, (*moved.shape[:-1], slow.shape[-1]))
         return np.concatenate([moved, slow], axis=-1)
@@ -197,7 +205,7 @@ class AdaptiveModel:
         F, B = np.zeros((*batch, n + k, n + k)), np.zeros((*batch, n + k, by_u.shape[-1]))
         G = np.zeros((*batch, n + k, by_w.shape[-1] + walks))
         F[..., :n, :n], F[..., :n, n:], B[..., :n, :], G[..., :n, : by_w.shape[-1]] = by_x, by_theta, by_u, by_w
-        F[..., range(n, n + k), range(n, n + k)] = self._theta[1]
+        F[..., n:, n:] = self._decay
         G[..., n:, by_w.shape[-1] :] = self._drive
         return F, B, G
 

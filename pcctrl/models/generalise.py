@@ -10,7 +10,7 @@ import numpy as np
 
 from pcctrl.arrays import Array, times
 from pcctrl.errors import ParameterError
-from pcctrl.linalg import accumulate
+from pcctrl.linalg import accumulate, block_diag
 from pcctrl.models.checks import together
 from pcctrl.models.delayed import Delayed
 from pcctrl.models.generalised import GeneralisedModel, sampled
@@ -77,30 +77,40 @@ class _Unrolled(GeneralisedModel):
         _, steps, h = self.stepper
         return *sampled(self.process_chains, h), *sampled(self.sensor_chains, steps * h)
 
-    def ahead(self, mean: Array, u: Array) -> Array:
-        x, w, d, z = self.parts(mean)
+    @cached_property
+    def carried(self) -> Array:
+        """Transition of what is beside x, over all steps."""
         E, _, Z, _ = self.chained
-        u = self.pushed(u, d)
-        for _ in range(self.stepper[1]):
-            x, w = self._step(x, w, u), w @ E.T
-        return _row(x, w, d, z @ Z.T)
+        return block_diag(np.linalg.matrix_power(E, self.stepper[1]), np.eye(self.disturbances), Z)
+
+    def ahead(self, mean: Array, u: Array) -> Array:
+        x, w, d, _ = self.parts(mean)
+        u, E = self.pushed(u, d), self.chained[0]
+        rest = times(self.carried, mean[..., self.plant :])
+        for k in range(self.stepper[1]):
+            w = times(E, w) if k else w
+            x = self._step(x, w, u)
+        return _row(x, rest)
 
     def linearised(self, mean: Array, u: Array) -> tuple[Array, Array, Array]:
-        x, w, d, z = self.parts(mean)
-        E, _, Z, driven_z = self.chained
-        u = self.pushed(u, d)
-        n, K, batch = self.plant, self.exogenous.stop, mean.shape[:-1]
-        F, Q = np.broadcast_to(np.eye(self.size), (*batch, self.size, self.size)).copy(), np.zeros((self.size,) * 2)
-        F[..., K:, K:], Q[K:, K:] = Z, driven_z
-        Q = np.broadcast_to(Q, F.shape).copy()
-        A = np.broadcast_to(np.eye(K), (*batch, K, K)).copy()
-        A[..., n : n + self.process, n : n + self.process] = E
+        x, w, d, _ = self.parts(mean)
+        u, E = self.pushed(u, d), self.chained[0]
+        n, K = self.plant, self.exogenous.stop
+        F, Q, A = (np.tile(J, (*mean.shape[:-1], 1, 1)) if mean.ndim > 1 else J.copy() for J in self._constant)
         for k in range(self.stepper[1]):
+            w = times(E, w) if k else w
             x, A[..., :n, :], step = self._differentiate(x, w, u)
-            w = w @ E.T
             F[..., :K, :K] = A @ F[..., :K, :K] if k else A
             Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step if k else step
-        return _row(x, w, d, z @ Z.T), F, self.noisier(Q)
+        return _row(x, times(self.carried, mean[..., n:])), F, self.noisier(Q)
+
+    @cached_property
+    def _constant(self) -> tuple[Array, Array, Array]:
+        """F and Q (N, N) of what is apart, and of a step that of [x; ŵ; d] (K, K), all without the plant."""
+        E, _, Z, driven = self.chained
+        n, K = self.plant, self.exogenous.stop
+        one = block_diag(np.eye(n), E, np.eye(self.disturbances))
+        return block_diag(np.eye(K), Z), block_diag(np.zeros((K, K)), driven), one
 
     @abc.abstractmethod
     def _step(self, x: Array, w: Array, u: Array) -> Array:
@@ -129,7 +139,7 @@ class _Stepped(_Unrolled):
     """Noise is held over each step, as a simulator does it."""
 
     def _step(self, x: Array, w: Array, u: Array) -> Array:
-        return self.stepper[0].transition(x, u, w @ self.process_chains.H.T)
+        return self.stepper[0].transition(x, u, times(self.process_chains.H, w))
 
     def _differentiate(self, x: Array, w: Array, u: Array) -> tuple[Array, Array, Array]:
         model, _, h = self.stepper

@@ -126,6 +126,8 @@ class GeneralisedModel(abc.ABC):
 
     def noisier(self, Q: Array) -> Array:
         """Return Q (..., N, N) with the added state noise, in place."""
+        if not np.any(self.state_noise):
+            return Q
         states = range(self.plant)
         Q[..., states, states] += self.state_noise * (1.0 if self.over is None else self.over / self.model.dt)
         return Q

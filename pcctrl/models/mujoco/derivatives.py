@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from pcctrl.arrays import Array
 from pcctrl.models.mujoco.names import Reading
@@ -22,15 +23,18 @@ def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
     here, with all that depends on positions and velocities kept.
     """
     model, data, n = sim.model, sim.data, sim.n
-    F, B, G = np.eye(n), np.zeros((n, len(u))), np.zeros((n, len(w)))
-    A_step, B_step = np.zeros((n, n)), np.zeros((n, model.nu))
     sim.set(x, u, w)
     for j in range(sim.substeps):
         # From here on the solver starts at its answer, so that differences are smooth.
         mujoco.mj_forward(model, data)
-        G_step = _step_by_force(sim, w) if len(w) else G
-        mujoco.mjd_transitionFD(model, data, EPSILON, False, A_step, B_step, None, None)
-        F, B, G = A_step @ F, A_step @ B + B_step[:, sim.inputs], A_step @ G + G_step
+        G_step = _step_by_force(sim, w) if len(w) else np.zeros((n, 0))
+        A_step, every = np.empty((n, n)), np.empty((n, model.nu))
+        mujoco.mjd_transitionFD(model, data, EPSILON, False, A_step, every, None, None)
+        B_step = every[:, sim.driven]
+        if j == 0:
+            F, B, G = A_step, B_step, G_step
+        else:
+            F, B, G = A_step @ F, A_step @ B + B_step, A_step @ G + G_step
         if j < sim.substeps - 1:
             mujoco.mj_step(model, data)
     return F, B, G
@@ -95,12 +99,12 @@ def _step_by_force(sim: Simulator, w: Array) -> Array:
 def _step_by_inertia(sim: Simulator) -> Array:
     """Return the same where it is h (M + h D)⁻¹: in Euler steps, whose damping D is implicit, without constraints."""
     model, h = sim.model, float(sim.model.opt.timestep)
-    M = np.empty((sim.nv, sim.nv))
+    M, G = np.empty((sim.nv, sim.nv)), np.zeros((sim.n, len(sim.general)))
     mujoco.mj_fullM(model, sim.data, M)
-    M[range(sim.nv), range(sim.nv)] += h * model.dof_damping
-    G = np.zeros((sim.n, len(sim.general)))
-    faster = h * np.linalg.solve(M, sim.general.T)
-    G[: sim.nv], G[sim.nv : 2 * sim.nv] = h * faster, faster
+    M.flat[:: sim.nv + 1] += h * model.dof_damping
+    # LAPACK's own call: that of NumPy takes three times as long. What is not definite gives NaN, as all that is bad.
+    _, faster, failed = dposv(M, h * sim.general.T)
+    G[: sim.nv], G[sim.nv : 2 * sim.nv] = (np.nan, np.nan) if failed else (h * faster, faster)
     return G
 
 

@@ -28,8 +28,10 @@ from pcctrl.noise import White
 __all__ = ["MujocoParameters"]
 
 KINDS = ("load", "scale", "viscous", "coulomb")
-# kg or a factor: exact for any size where a step is linear in a mass, and it is nearly.
-_MASS = 1e-3
+# kg or a factor: a step is nearly linear in a mass, so that the error is of this size, and rounding's far less.
+_MASS = 1e-6
+# rad/s or m/s
+_NEXT = np.array(1e-15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,8 @@ class MujocoParameters:
 
     def transition(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
         """Return the state (..., n) one sample after x (..., n), with u (..., p), w (..., q) and θ (..., k) held."""
+        if x.ndim == u.ndim == w.ndim == theta.ndim == 1:
+            return self._physics.step(x, u, w, theta)
         return _each(lambda *a: (self._physics.step(*a),), (x, u, w, theta))[0]
 
     def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
@@ -86,7 +90,9 @@ class MujocoParameters:
             theta: (..., k) parameters.
         """
         x, a, theta = np.asarray(x, dtype=float), np.asarray(acceleration, dtype=float), np.asarray(theta, dtype=float)
-        return _each(lambda *given: (self._physics.inverse(*given),), (x, a, theta))[0]
+        if x.ndim == a.ndim == 2 and theta.ndim == 1:
+            return self._physics.inverse(x, a, theta)
+        return _each(lambda x, a, theta: (self._physics.inverse(x[None], a[None], theta)[0],), (x, a, theta))[0]
 
 
 class _Physics:
@@ -101,7 +107,8 @@ class _Physics:
             raise ModelError(name="model", expected=expected, received="others")
         joints = [mjmodel.joint(i).name or f"joint{i}" for i in range(mjmodel.njnt)]
         every = [White(density=1.0)] * len(joints)
-        self.creep, self.steps, self.general = creep, model.substeps, own.general
+        # An array, since NumPy takes twice as long over a plain number.
+        self.creep, self.steps, self.general = np.array(creep), model.substeps, own.general
         self.sim: Simulator = replace(model, dt=h, noise_input=joints, process_noise=every)._sim
         physics = self.sim.model
         self._look()
@@ -142,8 +149,9 @@ class _Physics:
         if self.heavy:
             self._weigh(theta)
         if self.rubbing:
-            speed = x[self.sim.nv : 2 * self.sim.nv]
-            friction = self.viscous.dot(theta) + self.dry.dot(theta) * _secant(speed, self.creep)
+            friction = _secant(x[self.sim.nv : 2 * self.sim.nv], self.creep)
+            friction *= self.dry.dot(theta)
+            friction += self.viscous.dot(theta)
             np.add(self.nominal[2], friction, out=self.fields[2])
 
     def _weigh(self, theta: Array) -> None:
@@ -159,7 +167,7 @@ class _Physics:
     def step(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
         """Return the state (n,) one sample on."""
         force = w.dot(self.general)
-        if not sane(x, theta):
+        if not sane(theta):
             return np.full(self.sim.n, np.nan)
         for _ in range(self.steps):
             self.set(x, theta)
@@ -167,30 +175,36 @@ class _Physics:
         return x
 
     def inverse(self, x: Array, acceleration: Array, theta: Array) -> Array:
-        """Return the forces (nv,) for an acceleration (nv,), without those of limits and contacts."""
-        sim = self.sim
-        if not sane(x, acceleration, theta):
-            return np.full(sim.nv, np.nan)
-        self.set(x, theta)
-        model, data = sim.model, sim.data
+        """Return the forces (k, nv) for accelerations (k, nv) at x (k, n), without those of limits and contacts."""
+        model, data, nv = self.sim.model, self.sim.data, self.sim.nv
+        needed = np.empty((len(x), nv))
         qpos, qvel, bias, passive = self.forces
-        qpos[:], qvel[:] = x[: sim.nv], x[sim.nv : 2 * sim.nv]
-        mujoco.mj_fwdPosition(model, data)
-        mujoco.mj_fwdVelocity(model, data)
-        needed = np.empty(sim.nv)
-        mujoco.mj_mulM(model, data, needed, acceleration)
-        needed += bias
-        needed -= passive
+        if self.heavy:
+            self._weigh(theta)
+        self.fields[2][:] = self.nominal[2]
+        for state, drawn, force in zip(x, acceleration, needed, strict=True):
+            if not sane(state, drawn, theta):
+                force[:] = np.nan
+                continue
+            qpos[:], qvel[:] = state[:nv], state[nv : 2 * nv]
+            mujoco.mj_fwdPosition(model, data)
+            mujoco.mj_fwdVelocity(model, data)
+            mujoco.mj_mulM(model, data, force, drawn)
+            force += bias
+            force -= passive
+        if self.rubbing:
+            speed = x[:, nv : 2 * nv]
+            needed += self.viscous.dot(theta) * speed
+            needed += self.dry.dot(theta) * np.tanh(speed / self.creep)
         return needed
 
     def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
         """Return the derivatives (n, ·) of a sample by x, u, w and θ."""
         sim, force = self.sim, w.dot(self.general)
-        n, nv = sim.n, sim.nv
-        F, B, G, T = np.eye(n), np.zeros((n, len(u))), np.zeros((n, len(w))), np.zeros((n, len(theta)))
-        for _ in range(self.steps):
+        nv = sim.nv
+        for k in range(self.steps):
             if not sane(x, u, force, theta):
-                return tuple(np.full(J.shape, np.nan) for J in (F, B, G, T))  # type: ignore[return-value]
+                return tuple(np.full((sim.n, len(a)), np.nan) for a in (x, u, w, theta))  # type: ignore[return-value]
             self.set(x, theta)
             A, by_u, by_force = step_derivatives(sim, x, u, force)
             ahead = sim.step(x, u, force)
@@ -200,32 +214,33 @@ class _Physics:
             A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
             by_theta = by_damping.dot(self.viscous + secant[:, None] * self.dry)
             for i in self.heavy:
-                by_theta[:, i] += self._by_mass(i, x, u, force, theta)
-            if self.steps == 1:
-                return A, by_u, by_force.dot(self.general.T), by_theta
-            F, B, G, T = A @ F, A @ B + by_u, A @ G + by_force @ self.general.T, A @ T + by_theta
+                moved = theta.copy()
+                moved[i] += _MASS
+                self._weigh(moved)
+                by_theta[:, i] += (sim.step(x, u, force) - ahead) / _MASS
+            if self.heavy:
+                self._weigh(theta)
+            by_w = by_force.dot(self.general.T)
+            if k == 0:
+                F, B, G, T = A, by_u, by_w, by_theta
+            else:
+                F, B, G, T = A @ F, A @ B + by_u, A @ G + by_w, A @ T + by_theta
             x = ahead
         return F, B, G, T
 
-    def _by_mass(self, i: int, x: Array, u: Array, force: Array, theta: Array) -> Array:
-        moved, ends = theta.copy(), []
-        for step in (_MASS, -_MASS):
-            moved[i] = theta[i] + step
-            self._weigh(moved)
-            ends.append(self.sim.step(x, u, force))
-        self._weigh(theta)
-        return np.asarray((ends[0] - ends[1]) / (2.0 * _MASS))
 
-
-def _secant(speed: Array, creep: float) -> Array:
+def _secant(speed: Array, creep: Array) -> Array:
     """Return tanh(v / v₀) / v."""
     # It is even, and a rate of 0 is as one that is next to it.
     v = np.abs(speed)
-    v += 1e-12 * creep
-    return np.asarray(np.tanh(v / creep) / v)
+    v += _NEXT
+    part = v / creep
+    np.tanh(part, part)
+    part /= v
+    return part
 
 
-def _slope(speed: Array, creep: float) -> Array:
+def _slope(speed: Array, creep: Array) -> Array:
     """Return the derivative of `_secant` by v."""
     v = speed + (np.abs(speed) < 1e-6 * creep) * (2e-6 * creep)
     tanh = np.tanh(v / creep)

@@ -57,6 +57,8 @@ class Simulator:
         model.actuator_ctrllimited[:] = 0
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.model, self.ctrl, self.inputs, self.readings = model, ctrl, list(inputs), tuple(readings)
+        # Indexing by a slice costs a fifth of that by a list.
+        self.driven = slice(model.nu) if self.inputs == list(range(model.nu)) else self.inputs
         self.general, self.cartesian, self.substeps, self.threads = general, cartesian, substeps, threads
         self.nv, self.n = model.nv, 2 * model.nv + model.na
         self.flat = model.nq == model.nv
@@ -166,7 +168,7 @@ class Simulator:
         if len(act):
             act[:] = x[2 * nv :]
         ctrl[:] = self.ctrl
-        ctrl[self.inputs] = u
+        ctrl[self.driven] = u
         # The solver starts from nothing, so that the answer depends on the arguments alone.
         warm[:] = 0.0
         self.push(w)
@@ -204,7 +206,7 @@ class Simulator:
         self.set(x, u, w)
         mujoco.mj_step(self.model, self.data, self.substeps)
         qpos, qvel, act, *_ = self.views
-        ahead = np.concatenate([self.coordinates(qpos), qvel, act])
+        ahead = np.concatenate((qpos if self.flat else self.coordinates(qpos), qvel, act))
         return ahead if sane(ahead) else np.full(self.n, np.nan)
 
     def sense(self, x: Array, u: Array, w: Array) -> Array:

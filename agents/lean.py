@@ -1,0 +1,102 @@
+"""A joint model for one belief at a time, in the fewest calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcctrl.arrays import Array
+from pcctrl.models import AdaptiveModel, MujocoModel
+
+if TYPE_CHECKING:
+    from pcctrl.models import GeneralisedModel
+
+__all__ = ["LeanModel", "lean"]
+
+
+def lean(joint: GeneralisedModel) -> LeanModel | GeneralisedModel:
+    """Return a model that does as ``joint`` does for less, or ``joint`` itself where there is none.
+
+    Args:
+        joint: what a filter believes, of one simulator step a sample.
+    """
+    plain = joint.model.plain if isinstance(joint.model, AdaptiveModel) else joint.model
+    if not isinstance(plain, MujocoModel):
+        return joint
+    quick, rng = LeanModel(joint), np.random.default_rng(0)
+    mean, move = joint.mean + 0.1 * rng.standard_normal((2, joint.size))
+    mean, u = joint.integrate(joint.mean, mean - joint.mean), joint.input + rng.standard_normal(len(joint.input))
+    # Not where there are quaternions, whose moves do not add up.
+    same = np.allclose(quick.integrate(mean, 9.0 * move), joint.integrate(mean, 9.0 * move), rtol=1e-9, atol=1e-9)
+    pairs = zip(quick.linearised(mean, u), joint.linearised(mean, u), strict=True)
+    same = same and all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in pairs)
+    return quick if same and np.allclose(quick.ahead(mean, u), joint.ahead(mean, u), rtol=1e-9, atol=1e-9) else joint
+
+
+class LeanModel:
+    """What `GeneralisedModel` is, where the plant moves in a plain vector and all beside it is linear.
+
+    Args:
+        joint: of a `MujocoModel`, or an `AdaptiveModel` of one, of one simulator step a sample.
+    """
+
+    def __init__(self, joint: GeneralisedModel) -> None:
+        self._joint = joint
+        self._adaptive = joint.model if isinstance(joint.model, AdaptiveModel) else None
+        self._model = joint.model if self._adaptive is None else self._adaptive.plain
+        n = self._n = len(self._model.states or ())
+        pushes = len(self._model.process_noise)
+        self._low, self._high = np.full((2, joint.size), [[-np.inf], [np.inf]])
+        if self._adaptive is not None:
+            self._low[n : joint.plant] = [one.low for one in self._adaptive.parameters]
+            self._high[n : joint.plant] = [one.high for one in self._adaptive.parameters]
+        self._theta, self._chains = slice(n, joint.plant), slice(joint.plant, joint.plant + joint.process)
+        self._walks = slice(joint.walks.start, joint.walks.stop)
+        self._H, self._still = joint.process_chains.H[:pushes], np.zeros(pushes)
+        self._white = joint.density[:pushes] / np.sqrt(joint.model.dt)
+        mean, u = np.array(joint.mean), joint.input
+        ahead, F, Q = joint.linearised(mean, u)
+        # All but what depends on the plant's state.
+        self._F, self._Q, self._D = F.copy(), Q.copy(), F[n:, n:].copy()
+        self._offset = ahead[n:] - self._D.dot(mean[n:])
+        G = self._derivatives(mean, u)[2] * self._white
+        self._Q[:n, :n] -= G.dot(G.T)
+
+    def ahead(self, mean: Array, u: Array) -> Array:
+        """Return the state (N,) one sample after ``mean`` (N,), as `GeneralisedModel.ahead`."""
+        x, u, w = self._arguments(mean, u)
+        beside = self._D.dot(mean[self._n :])
+        beside += self._offset
+        if self._adaptive is None:
+            return np.concatenate((self._model.transition(x, u, w), beside))
+        return np.concatenate((self._adaptive.plant.transition(x, u, w, mean[self._theta]), beside))
+
+    def linearised(self, mean: Array, u: Array) -> tuple[Array, Array, Array]:
+        """Return `ahead`, and its F and Q (N, N), as `GeneralisedModel.linearised`."""
+        n, F, Q = self._n, self._F.copy(), self._Q.copy()
+        A, B, G, T = self._derivatives(mean, u)
+        F[:n, :n], F[:n, self._theta], F[:n, self._chains] = A, T, G.dot(self._H)
+        F[:n, self._walks] = B[:, : self._joint.disturbances]
+        G = G * self._white
+        Q[:n, :n] += G.dot(G.T)
+        return self.ahead(mean, u), F, Q
+
+    def integrate(self, mean: Array, move: Array) -> Array:
+        """Return the state (N,) reached from ``mean`` (N,) by a move (N,), as `GeneralisedModel.integrate`."""
+        after: Array = mean + move
+        np.maximum(after, self._low, out=after)
+        np.minimum(after, self._high, out=after)
+        return after
+
+    def _arguments(self, mean: Array, u: Array) -> tuple[Array, Array, Array]:
+        """Return the plant's state, input and disturbances."""
+        joint = self._joint
+        w = self._H.dot(mean[self._chains]) if joint.process else self._still
+        return mean[: self._n], u + mean[self._walks] if joint.disturbances else u, w
+
+    def _derivatives(self, mean: Array, u: Array) -> tuple[Array, Array, Array, Array]:
+        x, u, w = self._arguments(mean, u)
+        if self._adaptive is None:
+            return *self._model.transition_jacobians(x, u, w), np.zeros((self._n, 0))
+        return self._adaptive.plant.transition_jacobians(x, u, w, mean[self._theta])

@@ -1,0 +1,65 @@
+"""That a joint model in few calls is the joint model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from plants import ARM
+
+from pcctrl.agents.lean import LeanModel, lean
+from pcctrl.models import AdaptiveModel, GeneralisedModel, MujocoModel, MujocoParameters, Parameter, generalise
+from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
+
+PARAMETERS = (
+    Parameter("load:hand", 0.5, 100.0, 0.2, 0.0, 3.0),
+    Parameter("viscous:elbow", 0.5, 30.0, 0.4, 0.0, 2.0),
+    Parameter("coulomb:shoulder", 0.5, np.inf, 0.7, 0.0, 2.0),
+)
+BALL = """<mujoco><option integrator="Euler" timestep=".001"/><worldbody><body><joint name="ball" type="ball"/>
+<geom size=".1" pos="0 0 .3" mass="1"/></body></worldbody><actuator><motor joint="ball" gear="1 0 0"/></actuator>
+</mujoco>"""
+
+
+def joint(adapted: bool, push: Noise, walk: float | None) -> GeneralisedModel:
+    model = MujocoModel(
+        ARM,
+        noise_input=("shoulder", "elbow"),
+        process_noise=[push] * 2,
+        sensor_noise=[Smooth(1e-3, 5e-3)] * 2,
+        disturbance=walk,
+        prior=1e-6 * np.eye(4),
+    )
+    whole: Any = AdaptiveModel(MujocoParameters(model, PARAMETERS, 0.05), PARAMETERS) if adapted else model
+    return generalise(whole, 2, process_scale=1.5, state_noise=1e-4)
+
+
+@pytest.mark.parametrize("adapted", [True, False])
+@pytest.mark.parametrize(
+    ("push", "walk"),
+    [(White(density=0.1), 0.2), (OrnsteinUhlenbeck(0.5, 0.1), None), (White(density=0.1) + Smooth(0.5, 0.02), 0.3)],
+)
+def test_it_is_the_joint_model(adapted: bool, push: Noise, walk: float | None) -> None:
+    full, rng = joint(adapted, push, walk), np.random.default_rng(3)
+    few = lean(full)
+    assert isinstance(few, LeanModel)
+    for _ in range(3):
+        mean = full.integrate(np.array(full.mean), rng.standard_normal(full.size))
+        move, u = 3.0 * rng.standard_normal(full.size), rng.standard_normal(2)
+        np.testing.assert_allclose(few.ahead(mean, u), full.ahead(mean, u), atol=1e-12)
+        np.testing.assert_allclose(few.integrate(mean, move), full.integrate(mean, move), atol=1e-12)
+        for ours, theirs in zip(few.linearised(mean, u), full.linearised(mean, u), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_where_moves_do_not_add_up_there_is_none() -> None:
+    full = generalise(MujocoModel(BALL, sensors=["qvel:ball"], prior=np.eye(6)), 1)
+    assert lean(full) is full
+
+
+def test_what_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = joint(True, White(density=0.1), 0.2)
+    assert lean(full) is not full
+    monkeypatch.setattr(LeanModel, "integrate", lambda _self, mean, move: mean + move)
+    assert lean(full) is full
