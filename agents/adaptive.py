@@ -81,6 +81,6 @@ def aif_adaptive(
     return Agent(
         filter_,
         LowPass(law, model.dt, 0.4 / bandwidth),
-        card=Card("model and noise told, parameters learned"),
+        card=Card("model and noise told, parameters learned", learns=tuple(one.name for one in believed.parameters)),
         rest=model.start[1],
     )

@@ -43,12 +43,14 @@ class Card:
         tuning: what it was tuned on, and how long.
         lag: how many later samples its estimate waits for.
         calibrated: whether its filter means what it says of its errors: one that was tuned for the cost does not.
+        learns: names of the parameters that its filter adapts (`AdaptiveModel`), with their kind.
     """
 
     told: str
     tuning: str = "none"
     lag: int = 0
     calibrated: bool = True
+    learns: tuple[str, ...] = ()
 
 
 class AgentState(NamedTuple):

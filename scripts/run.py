@@ -17,7 +17,7 @@ from pcctrl.envs import NoiseOptions, PlantOptions
 from pcctrl.evaluation import Comparison, compare
 from pcctrl.evaluation.logs import write_log
 from pcctrl.evaluation.report import write_report
-from pcctrl.evaluation.table import nis_doubts
+from pcctrl.evaluation.table import learned_lines, nis_doubts
 from pcctrl.filters import Status
 from pcctrl.scripts.common import build_agents, env_factory, task_description
 
@@ -82,6 +82,8 @@ class Run:
         if episode is not None:
             counts = {s.name: int(np.count_nonzero(episode.status == s)) for s in Status}
             console.print("  samples " + ", ".join(f"{name} {count}" for name, count in counts.items() if count))
+            for line in learned_lines(cards[self.agent]["learns"], episode):
+                console.print(f"  {line}", highlight=False, markup=False)
         half, slow = summary.step_us["p50"], summary.step_us["p99"]
         console.print(f"  a decision takes {half:.0f} µs (99 %: {slow:.0f} µs) of {1e6 * model.dt:.0f} µs a sample")
         if half > 1e6 * model.dt:

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
     from pcctrl.evaluation.rollout import Episode
     from pcctrl.filters import Estimate
 
-__all__ = ["plot_costs", "plot_estimates", "plot_innovations", "plot_overview", "plot_recording", "plot_run"]
+__all__ = [
+    "plot_costs",
+    "plot_estimates",
+    "plot_innovations",
+    "plot_learned",
+    "plot_overview",
+    "plot_recording",
+    "plot_run",
+]
 
-_SHOWN = 200
+# Samples of an estimate, and parameters side by side.
+_SHOWN, _ACROSS = 200, 4
 _COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#999999", "#009e73", "#cc79a7", "#56b4e9", "#000000")
 
 
@@ -112,6 +121,35 @@ def plot_costs(path: Path, episodes: Mapping[str, Episode]) -> None:
         axis.plot(t * e.dt, np.cumsum(e.cost) / t, color=colour, label=name + (" (failed)" if e.failed else ""))
     axis.set(xlabel="time [s]", ylabel="mean cost a sample until then", yscale="log")
     axis.legend()
+    _write(figure, path)
+
+
+def plot_learned(path: Path, episodes: Mapping[str, Episode], names: Mapping[str, Sequence[str]]) -> None:
+    """Write what each agent has learned of its parameters ± 2σ, one axis each, over the whole episode.
+
+    Args:
+        path: PNG file, not written where nothing is learned.
+        episodes: by agent.
+        names: of the parameters, with their units, by agent.
+    """
+    learners = {name: e for name, e in episodes.items() if names.get(name)}
+    labels = list(dict.fromkeys(label for name in learners for label in names[name]))
+    if not labels:
+        return
+    figure, axes = _grid(-(-len(labels) // _ACROSS), min(len(labels), _ACROSS), share=False)
+    for axis in axes.flat[len(labels) :]:
+        axis.set_visible(False)
+    for colour, (name, e) in zip(_cycle(len(learners)), learners.items(), strict=True):
+        t = np.arange(len(e.cost)) * e.dt
+        for label, mean, std in zip(names[name], e.learned.T, e.learned_std.T, strict=True):
+            axis = axes.flat[labels.index(label)]
+            axis.fill_between(t, mean - 2.0 * std, mean + 2.0 * std, color=colour, alpha=0.2, lw=0, label="± 2σ")
+            axis.plot(t, mean, color=colour, lw=1.2, label=name)
+            axis.set_title(label, fontsize=9)
+    for axis in axes.flat[: len(labels)][-_ACROSS:]:
+        axis.set_xlabel("time [s]")
+        axis.tick_params(labelbottom=True)
+    axes[0][0].legend(fontsize=7)
     _write(figure, path)
 
 

@@ -10,10 +10,17 @@ import numpy as np
 
 from pcctrl.errors import FileError
 from pcctrl.evaluation.metrics import Summary
-from pcctrl.evaluation.plots import plot_costs, plot_estimates, plot_innovations, plot_overview, plot_run
+from pcctrl.evaluation.plots import (
+    plot_costs,
+    plot_estimates,
+    plot_innovations,
+    plot_learned,
+    plot_overview,
+    plot_run,
+)
 from pcctrl.evaluation.results import Results
 from pcctrl.evaluation.rollout import Episode
-from pcctrl.evaluation.units import sensor_units, state_units
+from pcctrl.evaluation.units import parameter_unit, sensor_units, state_units
 
 if TYPE_CHECKING:
     from pcctrl.models import GenerativeModel
@@ -31,13 +38,15 @@ def write_report(
 ) -> None:
     """Write ``overview.png``, ``estimates.png``, ``innovations.png`` and ``cost.png`` beside the results.
 
+    And ``learned.png`` where an agent adapts parameters.
+
     Args:
         results: of the comparison.
         summaries: by agent.
         seeds: of which the first is shown.
         model: whose states, sensors and inputs they are.
         title: of the overview.
-        cards: by agent; the deviations of one that is not ``calibrated`` are not drawn.
+        cards: by agent; the deviations of one that is not ``calibrated`` are not drawn; what one ``learns`` is.
 
     Raises:
         FileError: they cannot be written.
@@ -47,6 +56,9 @@ def write_report(
     rows = {name: results.of(name, seeds) for name in summaries}
     states = [f"{name} [{unit}]" for name, unit in state_units(model).items()]
     sensors = [f"{name} [{unit}]" for name, unit in sensor_units(model).items()]
+    learned = {
+        n: [f"{p} [{parameter_unit(p) or 1}]" for p in (cards or {}).get(n, {}).get("learns", ())] for n in episodes
+    }
     # The last state that moves is one that no sensor reads: a rate.
     moving = sorted({int(k) for e in episodes.values() for k in np.flatnonzero(np.ptp(e.state, axis=0) > 0.0)})
     state = max(moving, default=len(states) - 1)
@@ -54,6 +66,7 @@ def write_report(
         plot_estimates(results.directory / "estimates.png", episodes, states)
         plot_innovations(results.directory / "innovations.png", episodes, sensors)
         plot_costs(results.directory / "cost.png", episodes)
+        plot_learned(results.directory / "learned.png", episodes, learned)
         overview = results.directory / "overview.png"
         if len(summaries) == len(seeds) == len(episodes) == 1:
             (name, e), some = *episodes.items(), moving or [state]

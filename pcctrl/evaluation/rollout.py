@@ -61,6 +61,8 @@ class Episode:
         action: (T, p) as applied.
         cost: (T,) of state and action.
         step_us: (T,) microseconds that the decision took.
+        learned: (T, k) mean of the parameters that the filter adapts, k of 0 for none.
+        learned_std: (T, k) its standard deviation.
     """
 
     dt: float
@@ -77,6 +79,8 @@ class Episode:
     action: Array
     cost: Array
     step_us: Array
+    learned: Array
+    learned_std: Array
 
     def save(self, path: Path) -> None:
         """Write the episode as a compressed NumPy archive."""
@@ -143,8 +147,13 @@ def _wanted(goal: Any, state: Array) -> Array:
 
 def _record(rows: dict[str, list[Any]], policy: Policy, state: Array, observation: Array, action: Array) -> None:
     belief, info, filter_ = policy.belief, policy.info, getattr(policy, "filter", None)
+    learned = slice(0, 0)
     if isinstance(getattr(filter_, "model", None), AdaptiveModel):
         # The plant's own states come before what has been learned of it.
+        learned = slice(len(state), belief.plant)
+    rows["learned"].append(belief.mean[learned])
+    rows["learned_std"].append(belief.std[learned])
+    if learned.stop:
         belief = belief.marginal(len(state))
     makes = getattr(filter_, "estimates_state", True)
     estimates = makes and info is not None and belief.state.shape == state.shape

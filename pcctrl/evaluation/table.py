@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from pcctrl.evaluation.metrics import Interval, Summary, doubt_nis
+from pcctrl.evaluation.rollout import Episode
+from pcctrl.evaluation.units import parameter_unit
+from pcctrl.filters import Status
 
 MIN_SEEDS = 6
+# Parameters that are told in a line.
+_LEARNED = 4
 
-__all__ = ["comparison_table", "headline", "legend", "nis_doubts"]
+__all__ = ["comparison_table", "headline", "learned_lines", "legend", "nis_doubts"]
 
 
 def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int) -> Table:
@@ -105,3 +111,24 @@ def _relative(difference: Interval | None, reference: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3g}"
+
+
+def learned_lines(names: Sequence[str], episode: Episode) -> list[str]:
+    """Return what an agent believes of its parameters in the end, and which of them jumped when; none without any.
+
+    Args:
+        names: of the parameters, `agents.Card.learns`.
+        episode: of that agent.
+    """
+    if not names:
+        return []
+    ends = zip(names, episode.learned[-1], episode.learned_std[-1], strict=True)
+    shown = [f"{name} {value:.3g} ± {std:.1g} {parameter_unit(name)}".rstrip() for name, value, std in ends][:_LEARNED]
+    lines = [f"learned {', '.join(shown)}" + (", … (all in learned.png)" if len(names) > _LEARNED else "")]
+    for k in np.flatnonzero(episode.status == Status.JUMP):
+        step = episode.learned[k] - episode.learned[k - 1]
+        # Others are corrected by it, but by less of what is not known of them.
+        i = int(np.argmax(np.abs(step) / np.maximum(episode.learned_std[k - 1], 1e-12)))
+        size = f"{step[i]:.3g} {parameter_unit(names[i])}".rstrip()
+        lines.append(f"{names[i]} jumped by {size}, found at {k * episode.dt:.3f} s")
+    return lines

@@ -8,7 +8,9 @@ import mujoco
 
 from pcctrl.models import GenerativeModel, MujocoModel
 
-__all__ = ["sensor_units", "state_units"]
+__all__ = ["parameter_unit", "sensor_units", "state_units"]
+
+_PARAMETERS = {"load": "kg", "scale": "", "viscous": "N·m·s/rad", "coulomb": "N·m"}
 
 _SENSORS = {"gyro": "rad/s", "accelerometer": "m/s²", "xpos": "m", "xmat": "1"}
 
@@ -37,3 +39,8 @@ def sensor_units(model: GenerativeModel) -> dict[str, str]:
         state = f"{owner}_{'pos' if kind == 'qpos' else 'vel'}"
         units[name] = states.get(state, "SI") if kind in ("qpos", "qvel") else _SENSORS.get(kind, "SI")
     return units
+
+
+def parameter_unit(name: str) -> str:
+    """Return the unit of an adapted parameter of `MujocoParameters` on hinges, none for a factor; SI for any other."""
+    return _PARAMETERS.get(name.partition(":")[0], "SI")

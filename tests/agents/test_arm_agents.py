@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any, cast
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from pcctrl.controllers import Preview
 from pcctrl.envs import Arm2Env, Arm7Env, ArmEnv, make_arm
 from pcctrl.errors import ModelError
 from pcctrl.evaluation import rollout
+from pcctrl.evaluation.table import learned_lines
 from pcctrl.filters import Status
 from pcctrl.models import Mismatch, Task
 
@@ -93,10 +95,16 @@ def test_one_that_adapts_learns_what_it_was_told_wrongly() -> None:
 def test_one_that_adapts_says_when_a_load_is_picked_up() -> None:
     for load in (1.0, 0.0):
         env = make_arm(Arm7Env, friction="none", payload=(load, 0.2))
-        episode = rollout(env, agents.make("aif-adaptive", env), steps=300, seed=0)
+        agent = agents.make("aif-adaptive", env)
+        episode = rollout(env, agent, steps=300, seed=0)
         found = np.flatnonzero(episode.status == Status.JUMP)
         assert found.size == (load > 0.0)
         assert not found.size or 200 < found[0] < 240
+        learned, *jumps = learned_lines(agent.card.learns, episode)
+        assert learned.startswith("learned load:payload ")
+        assert len(jumps) == found.size
+        for line in jumps:
+            assert re.fullmatch(r"load:payload jumped by (0\.[6-9]|1\.[0-4])\d* kg, found at 0\.2\d\d s", line)
 
 
 def test_one_that_adapts_is_scored_as_a_filter_of_the_arm() -> None:
@@ -104,6 +112,7 @@ def test_one_that_adapts_is_scored_as_a_filter_of_the_arm() -> None:
     episode = rollout(env, agents.make("aif-adaptive", env), steps=60, seed=0)
     # What it has learned is left out of what is compared with the arm's state.
     assert episode.estimate.shape == episode.state.shape
+    assert episode.learned.shape == episode.learned_std.shape == (60, 6)
     error = np.abs(episode.estimate - episode.state)[20:, :2]
     assert error.max() < 2e-3
     assert 1.0 < episode.nis[20:].mean() < 8.0

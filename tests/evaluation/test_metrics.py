@@ -28,6 +28,8 @@ def episode(cost: list[float], failed: bool = False) -> Episode:
         action=one,
         cost=np.array(cost),
         step_us=np.arange(T, dtype=float),
+        learned=np.zeros((T, 0)),
+        learned_std=np.zeros((T, 0)),
     )
 
 

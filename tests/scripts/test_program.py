@@ -58,6 +58,16 @@ def test_run_and_compare_write_their_files(tmp_path: Path, capsys: pytest.Captur
     assert "6 of 6 episodes found finished" in capsys.readouterr().out
 
 
+def test_what_is_learned_is_told_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent, learns in (("aif-adaptive", True), ("computed-torque", False)):
+        out = tmp_path / agent
+        assert main(["run", "pcctrl/Arm2-v0", "--agent", agent, "--steps", "40", "--out", str(out)]) == 0
+        told = capsys.readouterr().out
+        assert ("learned load:payload" in told) is learns
+        assert ("viscous:joint1" in told) is learns
+        assert (out / "learned.png").exists() is learns
+
+
 def test_every_benchmark_that_is_named_is_there() -> None:
     root = Path(__file__).parents[2]
     for name in ("Makefile", "README.md", "docs/benchmarks.md"):
