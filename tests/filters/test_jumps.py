@@ -180,6 +180,27 @@ def test_it_is_found_once() -> None:
     assert expecting().predict(other.init()).suspicion is not None
 
 
+def test_a_wild_reading_is_no_jump() -> None:
+    _, y = record()
+    y[60] += 50.0 * STD
+    found = {rule: when(follow(expecting(outlier_threshold=rule), y)[1]) for rule in (12.0, None)}
+    # The load is still found, a little later at most for being doubted first.
+    assert len(found[12.0]) == 1
+    assert WHEN < found[12.0][0] < WHEN + 32
+    # Negative control: where every reading is believed, a wild one is explained by a jump.
+    assert found[None][0] < 100
+
+
+def test_sigma_points_of_a_linear_model_find_the_same() -> None:
+    _, y = record()
+    (ours, found), (theirs, known) = (follow(expecting(prediction=how), y) for how in ("sigma", "jacobian"))
+    assert when(found) == when(known)
+    assert len(when(known)) == 1
+    for k in (WHEN - 1, when(known)[0], STEPS - 1):
+        np.testing.assert_allclose(ours[k].mean, theirs[k].mean, atol=1e-9)
+        np.testing.assert_allclose(ours[k].covariance, theirs[k].covariance, atol=1e-12)
+
+
 def test_a_lost_member_suspects_nothing() -> None:
     y = np.array([record(SIZE, 1)[1]] * 2)
     filter_ = expecting()
