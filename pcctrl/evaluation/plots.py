@@ -231,7 +231,8 @@ def _cost_points(axis: Axes, summaries: Mapping[str, Summary], rows: Mapping[str
         axis.annotate(f"{s.cost.mean:.3g}", (s.cost.mean, height - 0.3), ha="center", va="bottom", fontsize=8)
     axis.set_yticks(range(len(summaries)), [_tick(n, s) for n, s in summaries.items()])
     axis.set_ylim(len(summaries) - 0.5, -0.7)
-    axis.set(xscale="log", xlabel="cost a sample (each seed; mean and 95 % interval)")
+    axis.set_xscale("log")
+    axis.set_xlabel("cost a sample: seeds, mean, 95 % interval", fontsize=9)
     axis.xaxis.set_minor_formatter(NullFormatter())
     low, high = axis.get_xlim()
     ticks = [t for t in _round_numbers(low, high) if low <= t <= high]
