@@ -17,7 +17,8 @@ from pcctrl.noise import White
 __all__ = ["CREEP", "PRIORS", "aif_adaptive", "jumping", "learning"]
 
 # Of parameters by kind: spread, seconds over which it changes by that, start, least and greatest; in kg, a factor,
-# N·m·s/rad and N·m. Masses do not drift, a load jumps, and friction changes as an arm becomes warm.
+# N·m·s/rad and N·m. Friction changes as an arm becomes warm; bodies stay as heavy as they are, but for loads, which
+# jump; and nothing is believed for good.
 PRIORS = {
     "load": (0.5, 1e3, 0.0, 0.0, 5.0),
     "scale": (0.3, 1e4, 0.0, -0.5, 2.0),

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg.lapack import dgesv
 
-from pcctrl.agents.lean import lean
 from pcctrl.arrays import Array
 from pcctrl.errors import ModelError
 from pcctrl.filters import Belief, NonlinearPCFilter, Status
 from pcctrl.filters.belief import ABSURD
+from pcctrl.models.lean import lean
 
 if TYPE_CHECKING:
     from pcctrl.agents.agent import Agent

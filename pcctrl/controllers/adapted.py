@@ -95,7 +95,7 @@ class AdaptedTorque:
         now, x, theta = self._read(belief, goal)
         target, forecast = now.state, self._forecast(belief)
         a = self._drawn(now, target - x)
-        if x.ndim == target.ndim == 1:
+        if a.ndim == 1:
             states = np.concatenate((x, target)).reshape(2, -1)
             wish, takes = self.plant.torque(states, np.concatenate((a, now.acceleration)).reshape(2, -1), theta)
         else:

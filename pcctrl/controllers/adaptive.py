@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.controllers.tracking import errors, reference, settle
+from pcctrl.controllers.tracking import Follower, errors, reference, settle
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SlotineLi:
+class SlotineLi(Follower):
     r"""Adaptive computed torque, which needs no acceleration and keeps the sliding error from growing.
 
     .. math:: \dot q_r = \dot q_d + \omega e,\quad s = \dot q - \dot q_r,\qquad
@@ -115,11 +115,6 @@ class SlotineLi:
         now = reference(goal, np.asarray(self.rest), self.dt)
         Y = self.mechanics.regressor(now.state, now.acceleration)
         return self.mechanics.inverse(now.state, now.acceleration) + (Y @ state.value[..., None])[..., 0]
-
-    def follow(self, state: Parameters, belief: Belief, goal: Goal = None) -> tuple[Parameters, ControlInfo, Array]:
-        """Return memory and info of `act`, and the torques of `feedforward`."""
-        memory, _, info = self.act(state, belief, goal)
-        return memory, info, self.feedforward(state, belief, goal)
 
 
 class Gains(NamedTuple):

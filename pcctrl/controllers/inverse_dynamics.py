@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, limited
 from pcctrl.controllers.reflex import ReflexState
-from pcctrl.controllers.tracking import Disturbance, errors, reference, settle
+from pcctrl.controllers.tracking import Disturbance, Follower, errors, reference, settle
 from pcctrl.filters import Belief
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Integral(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ComputedTorque:
+class ComputedTorque(Follower):
     r"""Computed torque with PD or PID, all poles of a joint's error at −ω.
 
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
@@ -110,11 +110,6 @@ class ComputedTorque:
         """Return the torques (..., nv) that the goal itself takes."""
         now = reference(goal, np.asarray(self.rest), self.dt)
         return self.mechanics.inverse(now.state, now.acceleration)
-
-    def follow(self, state: Integral, belief: Belief, goal: Goal = None) -> tuple[Integral, ControlInfo, Array]:
-        """Return memory and info of `act`, and the torques of `feedforward`."""
-        memory, _, info = self.act(state, belief, goal)
-        return memory, info, self.feedforward(state, belief, goal)
 
 
 @dataclass(frozen=True, eq=False)

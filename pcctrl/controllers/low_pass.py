@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, positive
+from pcctrl.arrays import Array, all_finite, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, Preview, limited
 from pcctrl.filters import Belief
 
@@ -142,4 +141,4 @@ def _kept(goal: Goal, torque: Array, last: tuple[Goal, Array] | None) -> tuple[G
 
 def _finite(new: Array, old: Array) -> Array:
     """Return what is new, but for what is not finite."""
-    return new if math.isfinite(np.add.reduce(new, axis=None)) else np.where(np.isfinite(new), new, old)
+    return new if all_finite(new) else np.where(np.isfinite(new), new, old)

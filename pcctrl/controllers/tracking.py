@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, positive
-from pcctrl.controllers.base import Goal, bounds, check_belief, wanted
+from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, wanted
 from pcctrl.filters import Belief
 
-__all__ = ["Disturbance", "Errors", "Reference", "errors", "reference", "settle"]
+__all__ = ["Disturbance", "Errors", "Follower", "Reference", "errors", "reference", "settle"]
 
 
 class Reference(NamedTuple):
@@ -71,6 +71,15 @@ def errors(belief: Belief, goal: Goal, rest: ArrayLike, dt: float) -> Errors:
     check_belief(belief, 2 * nv)
     x, now = belief.state, reference(goal, rest, dt)
     return Errors(x, now, now.position - x[..., :nv], now.rate - x[..., nv:])
+
+
+class Follower:
+    """A law that has ``act`` and ``feedforward``, and no quicker way to both."""
+
+    def follow(self: Any, state: Any, belief: Belief, goal: Goal = None) -> tuple[Any, ControlInfo, Array]:
+        """Return memory and info of `act`, and the torques of `feedforward`."""
+        memory, _, info = self.act(state, belief, goal)
+        return memory, info, self.feedforward(state, belief, goal)
 
 
 def settle(law: Any, nv: int, **others: Any) -> None:

@@ -79,7 +79,7 @@ class _Unrolled(GeneralisedModel):
 
     @cached_property
     def carried(self) -> Array:
-        """Transition of what is beside x, over all steps."""
+        """Transition of what is beside x, over all steps: one product, in which NaN spreads to all of it."""
         E, _, Z, _ = self.chained
         return block_diag(np.linalg.matrix_power(E, self.stepper[1]), np.eye(self.disturbances), Z)
 
@@ -106,7 +106,7 @@ class _Unrolled(GeneralisedModel):
 
     @cached_property
     def _constant(self) -> tuple[Array, Array, Array]:
-        """F and Q (N, N) of what is apart, and of a step that of [x; ŵ; d] (K, K), all without the plant."""
+        """F and Q (N, N) of all but the plant, and one step's transition of [x; ŵ; d] (K, K)."""
         E, _, Z, driven = self.chained
         n, K = self.plant, self.exogenous.stop
         one = block_diag(np.eye(n), E, np.eye(self.disturbances))
@@ -143,7 +143,7 @@ class _Stepped(_Unrolled):
 
     def _differentiate(self, x: Array, w: Array, u: Array) -> tuple[Array, Array, Array]:
         model, _, h = self.stepper
-        held = w @ self.process_chains.H.T
+        held = times(self.process_chains.H, w)
         A, B, G = model.transition_jacobians(x, u, held)
         later = model.transition(x, u, held)
         return later, self._beside(A, B, G), self._white(G, 1.0 / h, self.chained[1], self.rates**2 * h)

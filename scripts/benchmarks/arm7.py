@@ -64,7 +64,7 @@ ROWS: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "Slotine–Li, Kalman": ("sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (10.0, 100.0))),
     "computed torque + PID": ("pid", (ACCELERATIONS, (11.0, 15.0, 21.0, 30.0), (0.0, 0.15, 0.3))),
 }
-# By what the best point's values are multiplied in the finer search, and its bandwidth after that, up to the cap.
+# By what the best point's values are multiplied in the finer search, and its bandwidth alone after that.
 _FINER = ((0.6, 1.0, 1.6), (0.8, 1.0, 1.2), (0.7, 1.0), (0.5, 2.0))
 _FINEST = (0.91, 0.94, 0.97, 1.03, 1.06, 1.09)
 

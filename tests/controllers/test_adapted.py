@@ -84,7 +84,16 @@ def test_its_torques_are_those_of_the_mechanics() -> None:
     expected = mechanics.inverse(x, a) + (mechanics.regressor(x, a) @ theta[..., None])[..., 0]
     ours = model.plant.torque(x, a, theta)  # type: ignore[attr-defined]
     np.testing.assert_allclose(ours, expected, atol=1e-12)
-    assert np.isnan(model.plant.torque(x * np.nan, a, theta)).all()  # type: ignore[attr-defined]
+    x, a, theta = x[0], a[0], theta[0]
+    for bad in (np.nan, np.inf, -np.inf, 1e200):
+        for given in ((x + bad, a, theta), (x, a + bad, theta), (x, a, theta + bad)):
+            assert np.isnan(model.plant.torque(*given)).all()  # type: ignore[attr-defined]
+    # Rows of states, and one of another kind beside them.
+    rows = model.plant.torque(np.array([x, x + np.inf]), np.array([a, a]), theta)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(rows[0], model.plant.torque(x, a, theta))  # type: ignore[attr-defined]
+    assert np.isnan(rows[1]).all()
+    many = model.plant.torque(x[None], np.array([a, 2.0 * a, a]), theta)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(many[1], model.plant.torque(x, 2.0 * a, theta))  # type: ignore[attr-defined]
 
 
 def test_it_cancels_what_is_believed_to_push() -> None:

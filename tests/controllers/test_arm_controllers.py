@@ -161,8 +161,9 @@ def test_bad_goals_and_beliefs(name: str) -> None:
     controller = ALL[name]
     with pytest.raises(ShapeError):
         controller.act(controller.init(), believe(REST), np.zeros(3))
-    with pytest.raises(ParameterError):
-        controller.act(controller.init(), believe(REST), np.full(4, np.inf))
+    for goal in (np.full(4, np.inf), np.array([np.inf, -np.inf, 0.0, 0.0]), np.array([0.0, np.nan, 0.0, 0.0])):
+        with pytest.raises(ParameterError):
+            controller.act(controller.init(), believe(REST), goal)
     with pytest.raises(ShapeError):
         controller.act(controller.init(), Belief(np.zeros(3), np.eye(3), np.zeros(2), 3))
 

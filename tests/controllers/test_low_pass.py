@@ -85,6 +85,47 @@ def test_the_reference_is_not_late() -> None:
         assert np.abs(info.unlimited).min() > 0.01
 
 
+def adapting() -> tuple[MujocoParameters, NonlinearPCFilter]:
+    parameters = [Parameter("load:hand", 0.5, 100.0, 0.3), Parameter("coulomb:elbow", 0.5, 100.0, start=0.7)]
+    plant = MujocoParameters(plain(), parameters, 0.05)
+    return plant, NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1)
+
+
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_following_is_acting_and_what_the_reference_takes(batch: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    x = np.asarray(GOAL.goals)[0] + 0.1 * rng.standard_normal((*batch, 4))
+    plant, filter_ = adapting()
+    start = filter_.init()
+    rest = np.broadcast_to(start.mean[4:], (*batch, len(start.mean) - 4))
+    adapted = Belief(np.concatenate([x, rest], axis=-1), start.covariance, start.input, 6)
+    own = MujocoMechanics(plain(), friction=("viscous", "coulomb"))
+    laws: tuple[tuple[Any, Belief], ...] = (
+        (computed(), belief(x)),
+        (SlotineLi(own, 1e-3, 20.0, np.zeros(4), 1.0, 0.3, 0.9, limits=LIMITS), belief(x)),
+        (AdaptedTorque(plant, filter_.joint, 20.0, LIMITS), adapted),
+    )
+    for law, seen in laws:
+        memory = law.init(batch)
+        _, info, takes = law.follow(memory, seen, GOAL)
+        _, u, wanted = law.act(memory, seen, GOAL)
+        np.testing.assert_allclose(info.unlimited, wanted.unlimited, rtol=1e-12)
+        np.testing.assert_allclose(takes, law.feedforward(memory, seen, GOAL), rtol=1e-12)
+        # Off the reference they are not the same.
+        assert np.abs(u - takes).min() > 0.01
+
+
+def test_a_batch_of_bandwidths_follows_one_belief() -> None:
+    plant, filter_ = adapting()
+    start, w = filter_.init(), np.array([[10.0, 10.0], [20.0, 20.0], [20.0, 30.0]])
+    seen = replace(start, mean=np.concatenate([[0.31, -0.25, 0.6, -0.3], start.mean[4:]]))
+    _, info, takes = AdaptedTorque(plant, filter_.joint, w, LIMITS).follow(None, seen, GOAL)
+    assert takes.shape == (2,)
+    for one, torque in zip(w, info.unlimited, strict=True):
+        alone = AdaptedTorque(plant, filter_.joint, one, LIMITS).act(None, seen, GOAL)[2].unlimited
+        np.testing.assert_allclose(torque, alone, rtol=1e-12)
+
+
 def test_white_changes_become_smaller_as_told() -> None:
     rng = np.random.default_rng(0)
     x = np.asarray(GOAL.goals)[0] + 1e-4 * np.cumsum(rng.standard_normal((4000, 4)), axis=0) * (0.0, 0.0, 1.0, 1.0)

@@ -32,6 +32,13 @@ def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     # What may chatter more is faster, and no worse.
     assert (strict.values[1], loose.values[1]) == (8.0, 21.0)
     assert loose.cost < strict.cost
+    # Around the best there are two more searches: at each acceleration, and of the bandwidth alone.
+    monkeypatch.setattr(arm7, "_FINER", ((1.0,), (1.0, 1.1), (1.0,)))
+    monkeypatch.setattr(arm7, "_FINEST", (0.97, 1.05))
+    finer = arm7.tune("PID", (0.03,), 0.7)[0.03]
+    assert finer.points == 2 + 2 + 2
+    assert finer.cost <= strict.cost
+    assert finer.values[1] in 8.0 * np.array([1.0, 1.1, 0.97, 1.05, 1.1 * 0.97, 1.1 * 1.05])
 
 
 def test_claims_and_their_negative_control() -> None:

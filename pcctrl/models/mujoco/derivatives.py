@@ -61,7 +61,7 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
             E[sensors] = _read_by_force(sim, w)[sensors]
         C_all, D_all = np.zeros((model.nsensordata, n)), np.zeros((model.nsensordata, model.nu))
         mujoco.mjd_transitionFD(model, data, EPSILON, False, None, None, C_all, D_all)
-        C[sensors], D[sensors] = C_all[rows], D_all[rows][:, sim.inputs]
+        C[sensors], D[sensors] = C_all[rows], D_all[rows][:, sim.driven]
     poses = [i for i in hidden if sim.readings[i].field != "sensordata"]
     if poses:
         sim.set(x, u, w)

@@ -39,7 +39,7 @@ def quiet() -> Iterator[None]:
 
 def sane(*vectors: Array) -> bool:
     """Return whether all vectors (k,) together are finite and of a size that physics has."""
-    # Half the time of a product of NumPy's, and it does not overflow.
+    # Of an arm's few numbers half the time of a product of NumPy's, and it does not overflow.
     numbers: list[float] = []
     for v in vectors:
         numbers += v.tolist()

@@ -28,9 +28,10 @@ from pcctrl.noise import White
 __all__ = ["MujocoParameters"]
 
 KINDS = ("load", "scale", "viscous", "coulomb")
-# kg or a factor: a step is nearly linear in a mass, so that the error is of this size, and rounding's far less.
+# kg or a factor: a step is nearly linear in a mass, so that of a derivative of rates the error is of this part; of
+# positions, which hardly move within a step, that of rounding is some 1e-5.
 _MASS = 1e-6
-# rad/s or m/s
+# rad/s or m/s, next to a rate of 0.
 _NEXT = np.array(1e-15)
 
 
@@ -72,8 +73,6 @@ class MujocoParameters:
 
     def transition(self, x: Array, u: Array, w: Array, theta: Array) -> Array:
         """Return the state (..., n) one sample after x (..., n), with u (..., p), w (..., q) and θ (..., k) held."""
-        if x.ndim == u.ndim == w.ndim == theta.ndim == 1:
-            return self._physics.step(x, u, w, theta)
         return _each(lambda *a: (self._physics.step(*a),), (x, u, w, theta))[0]
 
     def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
@@ -90,7 +89,7 @@ class MujocoParameters:
             theta: (..., k) parameters.
         """
         x, a, theta = np.asarray(x, dtype=float), np.asarray(acceleration, dtype=float), np.asarray(theta, dtype=float)
-        if x.ndim == a.ndim == 2 and theta.ndim == 1:
+        if theta.ndim == 1 and x.ndim == 2 and x.shape[:-1] == a.shape[:-1]:
             return self._physics.inverse(x, a, theta)
         return _each(lambda x, a, theta: (self._physics.inverse(x[None], a[None], theta)[0],), (x, a, theta))[0]
 
@@ -177,25 +176,28 @@ class _Physics:
     def inverse(self, x: Array, acceleration: Array, theta: Array) -> Array:
         """Return the forces (k, nv) for accelerations (k, nv) at x (k, n), without those of limits and contacts."""
         model, data, nv = self.sim.model, self.sim.data, self.sim.nv
-        needed = np.empty((len(x), nv))
+        needed = np.full((len(x), nv), np.nan)
         qpos, qvel, bias, passive = self.forces
+        if not sane(theta):
+            return needed
         if self.heavy:
             self._weigh(theta)
+        # No friction as damping: it is added as it is.
         self.fields[2][:] = self.nominal[2]
+        viscous, dry = self.viscous.dot(theta), self.dry.dot(theta)
         for state, drawn, force in zip(x, acceleration, needed, strict=True):
-            if not sane(state, drawn, theta):
-                force[:] = np.nan
+            if not sane(state, drawn):
                 continue
-            qpos[:], qvel[:] = state[:nv], state[nv : 2 * nv]
+            speed = state[nv : 2 * nv]
+            qpos[:], qvel[:] = state[:nv], speed
             mujoco.mj_fwdPosition(model, data)
             mujoco.mj_fwdVelocity(model, data)
             mujoco.mj_mulM(model, data, force, drawn)
             force += bias
             force -= passive
-        if self.rubbing:
-            speed = x[:, nv : 2 * nv]
-            needed += self.viscous.dot(theta) * speed
-            needed += self.dry.dot(theta) * np.tanh(speed / self.creep)
+            if self.rubbing:
+                force += viscous * speed
+                force += dry * np.tanh(speed / self.creep)
         return needed
 
     def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
@@ -218,8 +220,6 @@ class _Physics:
                 moved[i] += _MASS
                 self._weigh(moved)
                 by_theta[:, i] += (sim.step(x, u, force) - ahead) / _MASS
-            if self.heavy:
-                self._weigh(theta)
             by_w = by_force.dot(self.general.T)
             if k == 0:
                 F, B, G, T = A, by_u, by_w, by_theta
@@ -234,8 +234,8 @@ def _secant(speed: Array, creep: Array) -> Array:
     # It is even, and a rate of 0 is as one that is next to it.
     v = np.abs(speed)
     v += _NEXT
-    part = v / creep
-    np.tanh(part, part)
+    part: Array = v / creep
+    np.tanh(part, out=part)
     part /= v
     return part
 

@@ -193,7 +193,7 @@ class Simulator:
         views["qpos"][:] = x[:, :nv] if self.flat else [self.positions(row) for row in x]
         views["qvel"][:], views["act"][:] = x[:, nv : 2 * nv], x[:, 2 * nv :]
         views["ctrl"][:] = self.ctrl
-        views["ctrl"][:, self.inputs] = u
+        views["ctrl"][:, self.driven] = u
         views["qacc_warmstart"][:] = 0.0
         views["qfrc_applied"][:] = w @ self.general
         views["xfrc_applied"][:] = (w @ self.cartesian).reshape(size, -1, 6)
@@ -206,7 +206,7 @@ class Simulator:
         self.set(x, u, w)
         mujoco.mj_step(self.model, self.data, self.substeps)
         qpos, qvel, act, *_ = self.views
-        ahead = np.concatenate((qpos if self.flat else self.coordinates(qpos), qvel, act))
+        ahead = np.concatenate((self.coordinates(qpos), qvel, act))
         return ahead if sane(ahead) else np.full(self.n, np.nan)
 
     def sense(self, x: Array, u: Array, w: Array) -> Array:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from plants import ARM
 
-from pcctrl.agents.lean import LeanModel, lean
 from pcctrl.models import AdaptiveModel, GeneralisedModel, MujocoModel, MujocoParameters, Parameter, generalise
+from pcctrl.models.lean import LeanModel, lean
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
 PARAMETERS = (
@@ -38,7 +38,12 @@ def joint(adapted: bool, push: Noise, walk: float | None) -> GeneralisedModel:
 @pytest.mark.parametrize("adapted", [True, False])
 @pytest.mark.parametrize(
     ("push", "walk"),
-    [(White(density=0.1), 0.2), (OrnsteinUhlenbeck(0.5, 0.1), None), (White(density=0.1) + Smooth(0.5, 0.02), 0.3)],
+    [
+        (White(density=0.1), 0.2),
+        (White(density=0.1), None),
+        (OrnsteinUhlenbeck(0.5, 0.1), None),
+        (White(density=0.1) + Smooth(0.5, 0.02), 0.3),
+    ],
 )
 def test_it_is_the_joint_model(adapted: bool, push: Noise, walk: float | None) -> None:
     full, rng = joint(adapted, push, walk), np.random.default_rng(3)
@@ -58,8 +63,9 @@ def test_where_moves_do_not_add_up_there_is_none() -> None:
     assert lean(full) is full
 
 
-def test_what_differs_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = joint(True, White(density=0.1), 0.2)
-    assert lean(full) is not full
-    monkeypatch.setattr(LeanModel, "integrate", lambda _self, mean, move: mean + move)
-    assert lean(full) is full
+def test_where_a_sample_has_two_steps_there_is_none() -> None:
+    one, two = (generalise(MujocoModel(ARM, dt=dt, prior=np.eye(4)), 1) for dt in (0.001, 0.002))
+    assert lean(one) is not one
+    assert lean(two) is two
+    over = one.resampled(0.002)
+    assert lean(over) is over
