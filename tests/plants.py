@@ -118,3 +118,22 @@ def pendulum(samples: float = 2.0, *, sine: bool = True, **changes: Any) -> Nonl
         "substeps": 4,
     }
     return NonlinearModel(f, g, **{**given, **changes})
+
+
+def swing_up(limits: tuple[float, float] = (-2.0, 2.0)) -> NonlinearModel:
+    """Gymnasium's Pendulum-v1, in its own steps."""
+
+    def f(x: Array, u: Array, w: Array) -> Array:
+        rate = x[..., 1] + 0.05 * (15.0 * np.sin(x[..., 0]) + 3.0 * (u[..., 0] + w[..., 0]))
+        return np.stack([x[..., 0] + 0.05 * rate, rate], axis=-1)
+
+    return NonlinearModel(
+        f,
+        lambda x, u: x[..., :1],  # noqa: ARG005
+        dt=0.05,
+        time="discrete",
+        operating_point=(np.zeros(2), np.zeros(1)),
+        process_noise=[White(density=0.1)],
+        sensor_noise=[White(std=0.01)],
+        limits=limits,
+    )
