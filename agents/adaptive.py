@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,17 +31,21 @@ _LOADS = (1.0, 0.1)
 CREEP, _REFRESH = 0.1, 20
 
 
-def learning(model: MujocoModel, names: Sequence[str]) -> tuple[MujocoParameters, AdaptiveModel]:
+def learning(
+    model: MujocoModel, names: Sequence[str], times: Mapping[str, float] | None = None
+) -> tuple[MujocoParameters, AdaptiveModel]:
     """Return a model with parameters, and that with them as slow states, of `PRIORS`.
 
     Args:
         model: of the plant, as it is told.
         names: of the parameters, as in `MujocoParameters`.
+        times: in seconds by kind, in place of those of `PRIORS`: a filter that expects no jumps must let a load drift.
 
     Raises:
         ModelError, UnknownNameError: see `MujocoParameters`.
     """
     parameters = [Parameter(name, *PRIORS[name.partition(":")[0]]) for name in names]
+    parameters = [replace(one, time=(times or {}).get(one.name.partition(":")[0], one.time)) for one in parameters]
     plant = MujocoParameters(model, parameters, CREEP)
     return plant, AdaptiveModel(plant, parameters)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -140,9 +140,9 @@ def mechanics(model: MujocoModel, kinds: str = "") -> MujocoMechanics:
     return MujocoMechanics(model, ["payload"] if "l" in kinds else [], "s" in kinds, friction, CREEP)
 
 
-def adaptive(model: MujocoModel, kinds: str) -> AdaptiveModel:
-    """Return the model with the parameters of its `mechanics` as slow states."""
-    return learning(model, mechanics(model, kinds).parameters)[1]
+def adaptive(model: MujocoModel, kinds: str, times: Mapping[str, float] | None = None) -> AdaptiveModel:
+    """Return the model with the parameters of its `mechanics` as slow states, see `learning`."""
+    return learning(model, mechanics(model, kinds).parameters, times)[1]
 
 
 def invertible(model: MujocoModel | AdaptiveModel) -> Any:

@@ -31,6 +31,8 @@ RUNAWAY, CREEPING, PUSH = 0.3, 0.003, 20.0
 FAULTS = ("clean", "motor side freezes", "link side runs away", "link side creeps", "held still", "pushed")
 # With learned precisions all of them, and without those that it is asked about.
 CASES = (*((fault, True) for fault in FAULTS), *((fault, False) for fault in FAULTS[:3]))
+# Seconds over which parameters change: this filter expects no jumps, and must follow the load that is picked up.
+_TIMES = {"load": 20.0, "viscous": 100.0, "coulomb": 100.0}
 
 
 class Fault(NamedTuple):
@@ -71,7 +73,7 @@ def faulty(
     envs = arms(len(seeds), False, 0.5, ("link", "motor"), trajectory="hold" if still else None, **more)
     model = told(envs[0], values[0])
     groups = [[f"link{i}", f"motor{i}"] for i in range(1, 8)] if learns else []
-    believed = adaptive(model, "lf")
+    believed = adaptive(model, "lf", _TIMES)
     filter_ = outside(believed, redundant=groups, trust_time=0.02)
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
     controller = AdaptedTorque(invertible(believed), filter_.joint, values[1], (low, high))
