@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.models import LinearModel, NonlinearModel
+from pcctrl.filters import Belief
+from pcctrl.models import GenerativeModel, LinearModel, NonlinearModel
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 from pcctrl.scripts.benchmarks.systems import cart_pole, mass_spring_damper
 
@@ -137,3 +138,9 @@ def swing_up(limits: tuple[float, float] = (-2.0, 2.0)) -> NonlinearModel:
         sensor_noise=[White(std=0.01)],
         limits=limits,
     )
+
+
+def belief_of(model: GenerativeModel, mean: ArrayLike) -> Belief:
+    """Return a belief of a variance of 1 about all that is estimated, under no input."""
+    mean = np.asarray(mean, dtype=np.float64)
+    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(1), len(model.start[0]))

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
-from plants import smooth_cart_pole, smooth_msd, swing_up, white_msd
+from plants import belief_of, smooth_cart_pole, smooth_msd, swing_up, white_msd
 from scipy.optimize import lsq_linear
 
 from pcctrl.agents import Agent
@@ -16,7 +15,7 @@ from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.iterated import Course, PlanStatus, Problem, walk
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, PCFilter
-from pcctrl.models import GenerativeModel, LinearModel, NonlinearModel
+from pcctrl.models import LinearModel, NonlinearModel
 from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import Smooth, White
 
@@ -24,11 +23,6 @@ BALL = """<mujoco><option integrator="implicitfast" gravity="0 0 0"/><worldbody>
 <geom type="box" size=".3 .2 .1"/></body></worldbody><actuator><motor joint="j" gear="1 0 0"/>
 <motor joint="j" gear="0 1 0"/><motor joint="j" gear="0 0 1"/></actuator><sensor><gyro site="s"/></sensor></mujoco>"""
 BALL = BALL.replace("<geom", '<site name="s"/><geom')
-
-
-def belief_of(model: GenerativeModel, mean: ArrayLike) -> Belief:
-    mean = np.asarray(mean, dtype=np.float64)
-    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(1), len(model.start[0]))
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
-from plants import smooth_cart_pole, smooth_msd
+from plants import belief_of, smooth_cart_pole, smooth_msd, swing_up
 
 from pcctrl.agents import Agent, make
 from pcctrl.arrays import Array
@@ -14,8 +13,8 @@ from pcctrl.controllers import ExpectedFreeEnergy, RecedingHorizon, SamplingHori
 from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.iterated import Course, Problem, walk
 from pcctrl.errors import ModelError, ParameterError, PcctrlError, ShapeError
-from pcctrl.filters import Belief, PCFilter
-from pcctrl.models import GenerativeModel, NonlinearModel, Task
+from pcctrl.filters import PCFilter
+from pcctrl.models import NonlinearModel, Task
 from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import OrnsteinUhlenbeck, Smooth, White
 
@@ -24,28 +23,8 @@ BALL = """<mujoco><option integrator="implicitfast" gravity="0 0 0"/><worldbody>
 <motor joint="j" gear="0 1 0"/><motor joint="j" gear="0 0 1"/></actuator><sensor><gyro site="s"/></sensor></mujoco>"""
 
 
-def belief_of(model: GenerativeModel, mean: ArrayLike) -> Belief:
-    mean = np.asarray(mean, dtype=np.float64)
-    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(1), len(model.start[0]))
-
-
 def pendulum() -> NonlinearModel:
-    def f(x: Array, u: Array, w: Array) -> Array:
-        rate = x[..., 1] + 0.05 * (15.0 * np.sin(x[..., 0]) + 3.0 * (u[..., 0] + w[..., 0]))
-        return np.stack([x[..., 0] + 0.05 * rate, rate], axis=-1)
-
-    return NonlinearModel(
-        f,
-        lambda x, u: x[..., :1],  # noqa: ARG005
-        dt=0.05,
-        time="discrete",
-        operating_point=(np.zeros(2), np.zeros(1)),
-        process_noise=[Smooth(0.2, 0.1)],
-        sensor_noise=[White(std=0.01)],
-        disturbance=0.1,
-        limits=(-2.0, 2.0),
-        prior=np.eye(2),
-    )
+    return replace(swing_up(), process_noise=[Smooth(0.2, 0.1)], disturbance=0.1, prior=np.eye(2))
 
 
 def sampler(**given: Any) -> SamplingHorizon:

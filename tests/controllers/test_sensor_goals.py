@@ -8,15 +8,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from plants import as_nonlinear, smooth_cart_pole, smooth_msd
+from plants import as_nonlinear, belief_of, smooth_cart_pole, smooth_msd
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy, Preview, RecedingHorizon, SamplingHorizon
 from pcctrl.controllers.aims import Aim
 from pcctrl.controllers.iterated import Course, Problem, walk
 from pcctrl.errors import ShapeError, UnknownNameError
-from pcctrl.filters import Belief, NonlinearPCFilter
-from pcctrl.models import GenerativeModel, LinearModel, MujocoModel, NonlinearModel
+from pcctrl.filters import NonlinearPCFilter
+from pcctrl.models import LinearModel, MujocoModel, NonlinearModel
 from pcctrl.noise import Smooth, White
 
 # Two links in a plane that hang, and what the end of the second one's place is.
@@ -31,11 +31,6 @@ BALL = """<mujoco><option integrator="implicitfast" gravity="0 0 0"/><worldbody>
 <motor joint="j" gear="1 0 0"/><motor joint="j" gear="0 1 0"/><motor joint="j" gear="0 0 1"/></actuator>
 <sensor><framepos name="s" objtype="site" objname="s"/></sensor></mujoco>"""
 TIP = np.array([0.35, 0.0, -0.25])
-
-
-def belief_of(model: GenerativeModel, mean: ArrayLike) -> Belief:
-    mean = np.asarray(mean, dtype=np.float64)
-    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(1), len(model.start[0]))
 
 
 @pytest.mark.parametrize(
