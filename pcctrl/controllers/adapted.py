@@ -29,10 +29,10 @@ class Invertible(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AdaptedTorque:
-    r"""Makes each joint's error die out with both poles at −ω, by all that the filter believes.
+    r"""Makes each joint's error die out with two poles of frequency ω, by all that the filter believes.
 
     .. math:: u = M a + C\dot q + g + D\dot q + Y(q, \dot q, a)\,\theta - d - H\hat w,\qquad
-              a = \ddot q_d + 2\omega(\dot q_d - \dot q) + \omega^2(q_d - q)
+              a = \ddot q_d + 2\zeta\omega(\dot q_d - \dot q) + \omega^2(q_d - q)
 
     The adapted parameters θ come with the state, the random walk d and the predictable part of the disturbance beside
     it. For a second-order plant this is the minimiser of the expected free energy of one step, whose prior is that
@@ -43,16 +43,18 @@ class AdaptedTorque:
         joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
         bandwidth: ω in rad/s, (..., nv) or one number; leading dimensions are the batch's.
         limits: (low, high) of the torques, each one number or (nv,).
+        damping: ζ; with 1 both poles are at −ω.
 
     Raises:
         ShapeError: limits or a bandwidth of another size.
-        ParameterError: a bandwidth that is not positive.
+        ParameterError: a bandwidth or damping that is not positive.
     """
 
     plant: Invertible
     joint: GeneralisedModel
     bandwidth: ArrayLike
     limits: tuple[ArrayLike, ArrayLike] | None = None
+    damping: float = 1.0
     _rest: Array = field(init=False, repr=False)
     _gains: tuple[Array, Array] = field(init=False, repr=False)
 
@@ -61,7 +63,9 @@ class AdaptedTorque:
         bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
         positive("bandwidth", float(bandwidth.min()))
         object.__setattr__(self, "bandwidth", bandwidth)
-        object.__setattr__(self, "_gains", (np.asarray(bandwidth**2), np.asarray(2.0 * bandwidth)))
+        object.__setattr__(
+            self, "_gains", (np.asarray(bandwidth**2), 2.0 * positive("damping", self.damping) * bandwidth)
+        )
         object.__setattr__(self, "limits", bounds(self.limits, nv))
         object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
 

@@ -33,13 +33,14 @@ class Integral(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ComputedTorque(Follower):
-    r"""Computed torque with PD or PID, all poles of a joint's error at −ω.
+    r"""Computed torque with PD or PID, all poles of a joint's error of frequency ω.
 
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
               e = q_d - q
 
-    PD has :math:`K_p = \omega^2, K_d = 2\omega`; PID :math:`3\omega^2, 3\omega` and :math:`K_i = \omega^3`, whose
-    integral stands still where a torque is at its limit, and is clamped. The acceleration of the goal is the mean one
+    PD has :math:`K_p = \omega^2, K_d = 2\zeta\omega`; PID, with one more pole at −ω, :math:`(1 + 2\zeta)\omega^2,
+    (1 + 2\zeta)\omega` and :math:`K_i = \omega^3`, whose integral stands still where a torque is at its limit, and is
+    clamped. The acceleration of the goal is the mean one
     over the sample, by its preview. Source: Luh, Walker & Paul 1980.
 
     Args:
@@ -51,6 +52,7 @@ class ComputedTorque(Follower):
         clamp: rad/s², what the integral may ask for at most.
         disturbance: where the belief has one to cancel, or None.
         limits: (low, high) of the torques, each one number or (nv,).
+        damping: ζ; with 1 all poles are at −ω.
 
     Raises:
         ShapeError, ParameterError: an argument of the wrong shape or sign.
@@ -64,9 +66,11 @@ class ComputedTorque(Follower):
     clamp: float = 50.0
     disturbance: Disturbance | None = None
     limits: tuple[ArrayLike, ArrayLike] | None = None
+    damping: float = 1.0
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
+        positive("damping", self.damping)
         bandwidth = per_item("bandwidth", self.bandwidth, nv)
         positive("bandwidth", float(bandwidth.min()))
         settle(self, nv, bandwidth=bandwidth, clamp=non_negative("clamp", self.clamp))
@@ -74,7 +78,8 @@ class ComputedTorque(Follower):
     @cached_property
     def _gains(self) -> tuple[Array, Array, Array]:
         w = np.asarray(self.bandwidth)
-        return (3.0 * w**2, 3.0 * w, w**3) if self.integral else (w**2, 2.0 * w, 0.0 * w)
+        pair = 2.0 * self.damping
+        return ((1.0 + pair) * w**2, (1.0 + pair) * w, w**3) if self.integral else (w**2, pair * w, 0.0 * w)
 
     def init(self, batch: tuple[int, ...] = ()) -> Integral:
         """Return an empty memory."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, all_finite, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, Preview, limited
+from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
 __all__ = ["LowPass", "LowPassState"]
@@ -41,18 +42,34 @@ class Following(Protocol):
         ...
 
 
+class Last(NamedTuple):
+    """What a call leaves for one at which the belief has jumped.
+
+    Args:
+        goal: of the call.
+        torque: that it returned (..., nv).
+        wish: of the law, and what was held back of it (..., nv).
+        held: h, torques (..., nv) by which jumps have changed the law's wish, and which are not answered yet.
+    """
+
+    goal: Goal
+    torque: Array
+    wish: Array
+    held: Array
+
+
 class LowPassState(NamedTuple):
     """Memory of `LowPass`.
 
     Args:
         law: its memory.
         added: v, torques (..., nv) beyond those of the reference.
-        last: goal and torques (..., nv) of the last call, None before the first and where no jump is expected.
+        last: of the last call, None before the first and where no jump is expected.
     """
 
     law: Any
     added: Array
-    last: tuple[Goal, Array] | None = None
+    last: Last | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +85,30 @@ class LowPass:
     filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of
     1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
     fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
-    with it, and v takes that back: the torque comes within τ as well.
+    with it, and v takes that back: the torque comes within τ as well. A jump found late moves the law by much more than
+    the load weighs, for by then the joints are on their way; so what it changes of the law's wish may be held back, and
+    let go at so many N·m/s:
+
+    .. math:: h_k = \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt, 0),\qquad
+              h_k \mathrel{+}= w_{k-1} - u^\text{law}_k \text{ at a jump},\qquad w_k = u^\text{law}_k + h_k,
+
+    with w in place of :math:`u^\text{law}`. All that the law wishes afterwards is answered at once: the loop stays as
+    stable as it is, where a limit on the torque's rate would take that away.
 
     Args:
         law: with limits of its own.
         dt: sample time in seconds.
         time: τ in seconds; 0 for the law as it is.
+        jump_rate: r in N·m/s; infinite for jumps that are answered at once.
 
     Raises:
-        ParameterError: a dt that is not positive, or a negative time.
+        ParameterError: a dt or jump_rate that is not positive, or a negative time.
     """
 
     law: Following
     dt: float
     time: float
+    jump_rate: float = np.inf
     _limits: tuple[Array, Array] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +116,8 @@ class LowPass:
         # A law keeps them as one for each joint, infinite where there is none.
         object.__setattr__(self, "_limits", self.law.limits)
         object.__setattr__(self, "time", non_negative("time", self.time))
+        if not self.jump_rate > 0.0:
+            raise ParameterError(name="jump_rate", expected="a number above 0, in N·m/s", received=self.jump_rate)
 
     @property
     def limits(self) -> tuple[ArrayLike, ArrayLike] | None:
@@ -116,27 +145,39 @@ class LowPass:
             ShapeError: a belief of something else, or a goal of another size.
         """
         memory, info, reference = self.law.follow(state.law, belief, goal)
-        before = self._rebased(state, belief)
+        wish, before, held = info.unlimited, state.added, None
+        if belief.suspicion is not None:
+            before, held = self._jumped(state, belief, wish)
+            wish = wish + held
         late = reference + before
-        unlimited = late + self.rate * (info.unlimited - late)
+        unlimited = late + self.rate * (wish - late)
         u = limited(unlimited, *self._limits)
         added = _finite(u - reference, before)
-        last = None if belief.suspicion is None else _kept(goal, u, state.last)
+        last = None if held is None else _kept(goal, u, wish, held, state.last)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
-    def _rebased(self, state: LowPassState, belief: Belief) -> Array:
-        """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now."""
-        if state.last is None or belief.suspicion is None or not np.count_nonzero(belief.suspicion.found):
-            return state.added
-        goal, torque = state.last
+    def _jumped(self, state: LowPassState, belief: Belief, wish: Array) -> tuple[Array, Array]:
+        """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now, and h."""
+        last = state.last
+        if last is None or belief.suspicion is None:
+            return state.added, np.zeros(wish.shape)
+        held = last.held
+        if np.count_nonzero(held):
+            held = np.sign(held) * np.maximum(np.abs(held) - self.jump_rate * self.dt, 0.0)
+        if not np.count_nonzero(belief.suspicion.found):
+            return state.added, held
         jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
-        return np.where(jumped, torque - self.law.feedforward(state.law, belief, goal), state.added)
+        before = last.torque - self.law.feedforward(state.law, belief, last.goal)
+        if np.isfinite(self.jump_rate):
+            held = np.where(jumped & np.isfinite(wish), last.wish - wish, held)
+        return np.where(jumped, before, state.added), held
 
 
-def _kept(goal: Goal, torque: Array, last: tuple[Goal, Array] | None) -> tuple[Goal, Array]:
-    """Return a goal and torques to remember, which nobody else writes into, and all finite."""
+def _kept(goal: Goal, torque: Array, wish: Array, held: Array, last: Last | None) -> Last:
+    """Return what to remember, which nobody else writes into, and all finite."""
     own: Goal = Preview(np.array(goal.goals)) if isinstance(goal, Preview) else None if goal is None else np.array(goal)
-    return own, _finite(torque.copy(), np.zeros(torque.shape) if last is None else last[1])
+    old = last or Last(None, *np.zeros((3, *torque.shape)))
+    return Last(own, _finite(torque.copy(), old.torque), _finite(wish, old.wish), held)
 
 
 def _finite(new: Array, old: Array) -> Array:
