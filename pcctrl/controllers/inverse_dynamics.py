@@ -38,10 +38,10 @@ class ComputedTorque(Follower):
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
               e = q_d - q
 
-    PD has :math:`K_p = \omega^2, K_d = 2\zeta\omega`; PID, with one more pole at −ω, :math:`(1 + 2\zeta)\omega^2,
-    (1 + 2\zeta)\omega` and :math:`K_i = \omega^3`, whose integral stands still where a torque is at its limit, and is
-    clamped. The acceleration of the goal is the mean one
-    over the sample, by its preview. Source: Luh, Walker & Paul 1980.
+    PD has :math:`K_p = \omega^2, K_d = 2\zeta\omega`; PID, with one more pole at −ω,
+    :math:`K_p = (1 + 2\zeta)\omega^2, K_d = (1 + 2\zeta)\omega` and :math:`K_i = \omega^3`, whose integral stands still
+    where a torque is at its limit, and is clamped. The acceleration of the goal is the mean one over the sample, by its
+    preview. Source: Luh, Walker & Paul 1980.
 
     Args:
         mechanics: of the plant.

@@ -85,15 +85,15 @@ class LowPass:
     filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of
     1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
     fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
-    with it, and v takes that back: the torque comes within τ as well. A jump found late moves the law by much more than
-    the load weighs, for by then the joints are on their way; so what it changes of the law's wish may be held back, and
-    let go at so many N·m/s:
+    with it, and v takes that back: the torque comes within τ as well. By then the joints are on their way, and the law
+    wishes for much more than the load weighs. By what a jump changes the wish may be held back and let go at so many
+    N·m/s, :math:`u^\text{law} + h` in place of :math:`u^\text{law}`:
 
-    .. math:: h_k = \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt, 0),\qquad
-              h_k \mathrel{+}= w_{k-1} - u^\text{law}_k \text{ at a jump},\qquad w_k = u^\text{law}_k + h_k,
+    .. math:: h_k = \begin{cases} u^\text{law}_{k-1} + h_{k-1} - u^\text{law}_k & \text{at a jump}\\
+              \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt,\, 0) & \text{else.}\end{cases}
 
-    with w in place of :math:`u^\text{law}`. All that the law wishes afterwards is answered at once: the loop stays as
-    stable as it is, where a limit on the torque's rate would take that away.
+    All that the law wishes afterwards is answered at once, so the loop stays as stable as it is; a limit on the rate of
+    the torque itself would take that away.
 
     Args:
         law: with limits of its own.
@@ -170,7 +170,7 @@ class LowPass:
         before = last.torque - self.law.feedforward(state.law, belief, last.goal)
         if np.isfinite(self.jump_rate):
             held = np.where(jumped & np.isfinite(wish), last.wish - wish, held)
-        return np.where(jumped, before, state.added), held
+        return np.where(jumped & np.isfinite(before), before, state.added), held
 
 
 def _kept(goal: Goal, torque: Array, wish: Array, held: Array, last: Last | None) -> Last:

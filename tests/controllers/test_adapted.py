@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,12 +151,27 @@ def test_data_do_not_raise_in_real_time() -> None:
         assert (np.abs(u) <= 60.0).all()
 
 
+def test_a_pair_of_poles_is_as_damped_as_asked_for() -> None:
+    filter_, plant = agent(True).filter, adaptive().plant
+    seen = replace(filter_.init(), mean=np.r_[0.1, -0.2, 0.5, 0.3, filter_.init().mean[4:]])
+    laws = [AdaptedTorque(plant, filter_.joint, OMEGA, damping=zeta) for zeta in (1.0, 0.6)]  # type: ignore[arg-type, attr-defined]
+    u, less = (law.act(None, seen, np.zeros(4))[1] for law in laws)
+    # Torques go by a through the mass matrix, adapted parameters and all.
+    x, theta = seen.mean[:4], seen.mean[4 : filter_.joint.plant]  # type: ignore[attr-defined]
+    wanted = [-2.0 * zeta * OMEGA * x[2:] - OMEGA**2 * x[:2] for zeta in (1.0, 0.6)]
+    at, other = (plant.torque(x, a, theta) for a in wanted)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(u - less, at - other, rtol=1e-9)
+    assert np.abs(u - less).max() > 0.1
+
+
 def test_what_does_not_fit_is_refused() -> None:
     law = agent(True)
     joint = law.filter.joint  # type: ignore[attr-defined]
     plant = adaptive().plant
     with pytest.raises(ParameterError):
         AdaptedTorque(plant, joint, 0.0)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="damping"):
+        AdaptedTorque(plant, joint, OMEGA, damping=0.0)  # type: ignore[arg-type]
     with pytest.raises(ShapeError):
         law.controller.act(None, agent(False).filter.init())
     for filter_ in (

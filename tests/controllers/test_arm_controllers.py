@@ -121,11 +121,16 @@ def test_errors_have_the_poles_asked_for(name: str) -> None:
     assert np.abs(errors[:, :2] - slow).max() > 0.03 * 0.05, "negative control: others do not fit"
 
 
-def test_an_integral_has_three_such_poles() -> None:
+@pytest.mark.parametrize(("integral", "damping"), [(True, 1.0), (True, 0.6), (False, 0.6)])
+def test_poles_are_as_damped_as_asked_for_and_an_integral_has_one_more(integral: bool, damping: float) -> None:
     away = np.array([0.02, -0.01, 0.0, 0.0])
-    errors, _ = track(ALL["with an integral"], MODEL, 400, away=away)
-    A = np.array([[0, 1, 0], [0, 0, 1], [-(W**3), -3 * W**2, -3 * W]])
-    start = np.array([[0.0, 0.0], -away[:2], [0.0, 0.0]])
+    errors, _ = track(computed(integral=integral, damping=damping), MODEL, 400, away=away)
+    pair = np.array([1.0, 2.0 * damping * W, W**2])
+    polynomial = np.polymul(pair, [1.0, W]) if integral else pair
+    A, n = scipy.linalg.companion(polynomial), len(polynomial) - 1
+    # Of the error's derivative, the error, and its integral if there is one.
+    start = np.zeros((n, 2))
+    start[1] = -away[:2]
     wanted = np.array([(scipy.linalg.expm(A * t) @ start)[1] for t in TIMES[:400]])
     assert np.abs(errors[:, :2] - wanted).max() < 0.04 * 0.02
 

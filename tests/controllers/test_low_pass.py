@@ -85,10 +85,10 @@ def test_the_reference_is_not_late() -> None:
         assert np.abs(info.unlimited).min() > 0.01
 
 
-def adapting() -> tuple[MujocoParameters, NonlinearPCFilter]:
+def adapting(*jumps: Jump) -> tuple[MujocoParameters, NonlinearPCFilter]:
     parameters = [Parameter("load:hand", 0.5, 100.0, 0.3), Parameter("coulomb:elbow", 0.5, 100.0, start=0.7)]
     plant = MujocoParameters(plain(), parameters, 0.05)
-    return plant, NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1)
+    return plant, NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1, jumps=jumps)
 
 
 @pytest.mark.parametrize("batch", [(), (3,)])
@@ -169,9 +169,7 @@ def test_a_batch_is_its_members() -> None:
 
 
 def test_where_the_belief_jumps_the_torque_does_not() -> None:
-    parameters = [Parameter("load:hand", 0.5, 100.0, high=9.0)]
-    plant = MujocoParameters(plain(), parameters, 0.05)
-    filter_ = NonlinearPCFilter(AdaptiveModel(plant, parameters), 1, iterations=1, jumps=[Jump("load:hand", 2.0)])
+    plant, filter_ = adapting(Jump("load:hand", 2.0))
     start, suspicion = filter_.init(), filter_.init().suspicion
     assert suspicion is not None
     on = np.concatenate([np.asarray(GOAL.goals)[0], start.mean[4:]])
@@ -198,6 +196,58 @@ def test_where_the_belief_jumps_the_torque_does_not() -> None:
     goals += 1.0
     _, third, _ = law.act(state, replace(start, mean=np.array([heavy, heavy]), suspicion=found), GOAL)
     np.testing.assert_allclose(third[0], second[0], rtol=1e-9)
+
+
+def test_what_a_jump_changes_comes_at_a_rate() -> None:
+    plant, filter_ = adapting(Jump("load:hand", 2.0))
+    start, suspicion = filter_.init(), filter_.init().suspicion
+    assert suspicion is not None
+    inner = AdaptedTorque(plant, filter_.joint, 20.0, LIMITS)
+    slow, quick = LowPass(inner, 1e-3, 0.01, 200.0), LowPass(inner, 1e-3, 0.01)
+    on = np.concatenate([np.asarray(GOAL.goals)[0], start.mean[4:]])
+    heavy = on.copy()
+    heavy[4] = 3.0
+    found = suspicion._replace(found=np.array([3.0]))
+    before, after = replace(start, mean=on), replace(start, mean=heavy, suspicion=found)
+    later = replace(start, mean=heavy)
+    state, first, _ = slow.act(slow.init(), before, GOAL)
+    state, u, _ = slow.act(state, after, GOAL)
+    # Nothing of it at first, then what is let go, and no more than the part that a sample brings.
+    np.testing.assert_allclose(u, first, rtol=1e-12)
+    wish, calm = inner.act(None, after, GOAL)[1], inner.act(None, before, GOAL)[1]
+    assert state.last is not None
+    np.testing.assert_allclose(state.last.held, calm - wish)
+    assert np.abs(calm - wish).max() > 5.0
+    for k in range(1, 40):
+        state, new, _ = slow.act(state, later, GOAL)
+        assert np.abs(new - u).max() <= 0.2 * k * slow.rate + 1e-9
+        assert state.last is not None
+        np.testing.assert_allclose(np.abs(state.last.held), np.maximum(np.abs(calm - wish) - 0.2 * k, 0.0), atol=1e-9)
+        u = new
+    # In the end it is all there, as it is at once for the other.
+    for _ in range(200):
+        state, u, _ = slow.act(state, later, GOAL)
+    np.testing.assert_allclose(u, wish, atol=1e-3)
+    fast, _, _ = quick.act(quick.init(), before, GOAL)
+    _, other, _ = quick.act(fast, after, GOAL)
+    np.testing.assert_allclose(other - first, quick.rate * (wish - first), rtol=1e-9)
+    # A second jump before the first is answered holds what is left of that too; what is not finite is not held.
+    state, _, _ = slow.act(slow.init(), before, GOAL)
+    state, _, _ = slow.act(state, after, GOAL)
+    state, u, _ = slow.act(state, replace(after, mean=on), GOAL)
+    np.testing.assert_allclose(u, first, rtol=1e-9)
+    broken = replace(after, mean=heavy * np.nan)
+    state, _, _ = slow.act(state, broken, GOAL)
+    assert state.last is not None
+    assert np.isfinite(state.last.held).all()
+    _, u, _ = slow.act(state, before, GOAL)
+    assert np.isfinite(u).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan])
+def test_a_rate_of_jumps_is_checked(rate: float) -> None:
+    with pytest.raises(ParameterError, match="jump_rate"):
+        LowPass(computed(), 1e-3, 0.01, rate)
 
 
 @pytest.mark.parametrize(("dt", "time"), [(0.0, 0.01), (1e-3, -0.01), (1e-3, np.nan)])
