@@ -29,7 +29,7 @@ class Invertible(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AdaptedTorque:
-    r"""Makes each joint's error die out with two poles of frequency ω, by all that the filter believes.
+    r"""Makes each joint's error die out with two poles of natural frequency ω, by all that the filter believes.
 
     .. math:: u = M a + C\dot q + g + D\dot q + Y(q, \dot q, a)\,\theta - d - H\hat w,\qquad
               a = \ddot q_d + 2\zeta\omega(\dot q_d - \dot q) + \omega^2(q_d - q)
@@ -43,7 +43,7 @@ class AdaptedTorque:
         joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
         bandwidth: ω in rad/s, (..., nv) or one number; leading dimensions are the batch's.
         limits: (low, high) of the torques, each one number or (nv,).
-        damping: ζ; with 1 both poles are at −ω.
+        damping: damping ratio ζ; with 1 both poles are at −ω.
 
     Raises:
         ShapeError: limits or a bandwidth of another size.

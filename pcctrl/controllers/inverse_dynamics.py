@@ -33,7 +33,7 @@ class Integral(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ComputedTorque(Follower):
-    r"""Computed torque with PD or PID, all poles of a joint's error of frequency ω.
+    r"""Computed torque with PD or PID, all poles of a joint's error of natural frequency ω.
 
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
               e = q_d - q
@@ -52,7 +52,7 @@ class ComputedTorque(Follower):
         clamp: rad/s², what the integral may ask for at most.
         disturbance: where the belief has one to cancel, or None.
         limits: (low, high) of the torques, each one number or (nv,).
-        damping: ζ; with 1 all poles are at −ω.
+        damping: damping ratio ζ; with 1 all poles are at −ω.
 
     Raises:
         ShapeError, ParameterError: an argument of the wrong shape or sign.
@@ -70,10 +70,15 @@ class ComputedTorque(Follower):
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        positive("damping", self.damping)
         bandwidth = per_item("bandwidth", self.bandwidth, nv)
         positive("bandwidth", float(bandwidth.min()))
-        settle(self, nv, bandwidth=bandwidth, clamp=non_negative("clamp", self.clamp))
+        settle(
+            self,
+            nv,
+            bandwidth=bandwidth,
+            clamp=non_negative("clamp", self.clamp),
+            damping=positive("damping", self.damping),
+        )
 
     @cached_property
     def _gains(self) -> tuple[Array, Array, Array]:

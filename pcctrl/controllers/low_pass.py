@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, all_finite, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, Preview, limited
-from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief
 
 __all__ = ["LowPass", "LowPassState"]
@@ -46,13 +45,13 @@ class Last(NamedTuple):
     """What a call leaves for one at which the belief has jumped.
 
     Args:
-        goal: of the call.
-        torque: that it returned (..., nv).
-        wish: of the law, and what was held back of it (..., nv).
-        held: h, torques (..., nv) by which jumps have changed the law's wish, and which are not answered yet.
+        goal: states (..., H, 2 nv) that were wanted then and next, or None.
+        torque: that the call returned (..., nv).
+        wish: u^law + h (..., nv).
+        held: h, torques (..., nv) that are added to the law's wish, so that a jump changes nothing at once.
     """
 
-    goal: Goal
+    goal: Array | None
     torque: Array
     wish: Array
     held: Array
@@ -86,19 +85,21 @@ class LowPass:
     1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
     fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
     with it, and v takes that back: the torque comes within τ as well. By then the joints are on their way, and the law
-    wishes for much more than the load weighs. By what a jump changes the wish may be held back and let go at so many
-    N·m/s, :math:`u^\text{law} + h` in place of :math:`u^\text{law}`:
+    wishes for much more than the load weighs. So what a jump changes of the wish, within the limits and for the goal of
+    the sample before, may be held back and let go at so many N·m/s, :math:`u^\text{law} + h` in place of
+    :math:`u^\text{law}`:
 
     .. math:: h_k = \begin{cases} u^\text{law}_{k-1} + h_{k-1} - u^\text{law}_k & \text{at a jump}\\
               \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt,\, 0) & \text{else.}\end{cases}
 
-    All that the law wishes afterwards is answered at once, so the loop stays as stable as it is; a limit on the rate of
-    the torque itself would take that away.
+    All that the law wishes between jumps is answered at once, so the loop stays as stable as it is; a limit on the rate
+    of the torque itself would take that away. r should let go of the greatest torque in the time for which the arm may
+    be without it.
 
     Args:
         law: with limits of its own.
         dt: sample time in seconds.
-        time: τ in seconds; 0 for the law as it is.
+        time: τ in seconds; 0 for none.
         jump_rate: r in N·m/s; infinite for jumps that are answered at once.
 
     Raises:
@@ -116,8 +117,8 @@ class LowPass:
         # A law keeps them as one for each joint, infinite where there is none.
         object.__setattr__(self, "_limits", self.law.limits)
         object.__setattr__(self, "time", non_negative("time", self.time))
-        if not self.jump_rate > 0.0:
-            raise ParameterError(name="jump_rate", expected="a number above 0, in N·m/s", received=self.jump_rate)
+        if np.ndim(self.jump_rate) > 0 or self.jump_rate != np.inf:
+            object.__setattr__(self, "jump_rate", positive("jump_rate", self.jump_rate))
 
     @property
     def limits(self) -> tuple[ArrayLike, ArrayLike] | None:
@@ -147,7 +148,7 @@ class LowPass:
         memory, info, reference = self.law.follow(state.law, belief, goal)
         wish, before, held = info.unlimited, state.added, None
         if belief.suspicion is not None:
-            before, held = self._jumped(state, belief, wish)
+            before, held = self._jumped(state, belief)
             wish = wish + held
         late = reference + before
         unlimited = late + self.rate * (wish - late)
@@ -156,26 +157,33 @@ class LowPass:
         last = None if held is None else _kept(goal, u, wish, held, state.last)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
-    def _jumped(self, state: LowPassState, belief: Belief, wish: Array) -> tuple[Array, Array]:
+    def _jumped(self, state: LowPassState, belief: Belief) -> tuple[Array, Array]:
         """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now, and h."""
         last = state.last
         if last is None or belief.suspicion is None:
-            return state.added, np.zeros(wish.shape)
+            return state.added, np.zeros(state.added.shape)
         held = last.held
         if np.count_nonzero(held):
             held = np.sign(held) * np.maximum(np.abs(held) - self.jump_rate * self.dt, 0.0)
         if not np.count_nonzero(belief.suspicion.found):
             return state.added, held
         jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
-        before = last.torque - self.law.feedforward(state.law, belief, last.goal)
-        if np.isfinite(self.jump_rate):
-            held = np.where(jumped & np.isfinite(wish), last.wish - wish, held)
+        # As if the jump had been believed in at the last call: the goal's own step is none of it.
+        goal = None if last.goal is None else Preview(last.goal)
+        _, info, takes = self.law.follow(state.law, belief, goal)
+        before = last.torque - takes
+        if self.jump_rate != np.inf:
+            change = limited(last.wish, *self._limits) - limited(info.unlimited, *self._limits)
+            held = np.where(jumped & np.isfinite(change), change, held)
         return np.where(jumped & np.isfinite(before), before, state.added), held
 
 
 def _kept(goal: Goal, torque: Array, wish: Array, held: Array, last: Last | None) -> Last:
-    """Return what to remember, which nobody else writes into, and all finite."""
-    own: Goal = Preview(np.array(goal.goals)) if isinstance(goal, Preview) else None if goal is None else np.array(goal)
+    """Return what to remember, one for each member of a batch, which nobody else writes into, and all finite."""
+    own = None
+    if goal is not None:
+        states = np.asarray(goal.goals)[..., :2, :] if isinstance(goal, Preview) else np.asarray(goal)[..., None, :]
+        own = np.array(np.broadcast_to(states, (*torque.shape[:-1], *states.shape[-2:])))
     old = last or Last(None, *np.zeros((3, *torque.shape)))
     return Last(own, _finite(torque.copy(), old.torque), _finite(wish, old.wish), held)
 

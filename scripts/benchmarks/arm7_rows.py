@@ -46,14 +46,16 @@ class Row(NamedTuple):
 
 
 _ROW = (WALKS, OMEGAS, LAGS, DAMPING)
-_PID = (ACCELERATIONS, (15.0, 21.0, 30.0), (0.0, 0.15, 0.3))
+_PID = (ACCELERATIONS, (15.0, 21.0, 30.0), (0.0, 0.15, 0.3, 0.5))
 ROWS: dict[str, Row] = {
     "aif, adapted": Row("lf", _ROW),
     "aif, adapted, scale too": Row("lsf", _ROW),
     "aif, random walk": Row("", _ROW),
     _JUMPS: Row("jump", _ROW),
     _SAME: Row("ou", _ROW),
-    "Slotine–Li, Kalman": Row("sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (10.0, 100.0)), (0.5, 2.0)),
+    "Slotine–Li, Kalman": Row(
+        "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3, 0.5), (10.0, 100.0)), (0.5, 2.0)
+    ),
     "computed torque + PID": Row("pid", (*_PID, (0.7, 1.0)), (0.8, 1.0)),
     "PID, all poles at −ω": Row("pid", (*_PID, (1.0,)), (1.0,)),
 }

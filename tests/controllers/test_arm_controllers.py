@@ -311,6 +311,7 @@ def test_a_fast_arc_is_computed_torque_and_knows_of_a_limit() -> None:
         (lambda: computed(dt=0.0), ParameterError),
         (lambda: computed(rest=[0.0, 0.0]), ShapeError),
         (lambda: computed(clamp=-1.0), ParameterError),
+        (lambda: computed(damping=0.0), ParameterError),
         (lambda: slotine(rates=-1.0), ParameterError),
         (lambda: slotine(rates=[1.0, 1.0]), ShapeError),
         (lambda: slotine(low=6.0), ParameterError),

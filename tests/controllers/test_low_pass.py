@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike
 from plants import ARM
 from scipy.optimize import minimize
 
+from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
+from pcctrl.controllers.low_pass import LowPassState
 from pcctrl.errors import ParameterError
 from pcctrl.filters import Belief, Jump, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter
@@ -198,54 +200,96 @@ def test_where_the_belief_jumps_the_torque_does_not() -> None:
     np.testing.assert_allclose(third[0], second[0], rtol=1e-9)
 
 
-def test_what_a_jump_changes_comes_at_a_rate() -> None:
+def picked_up() -> tuple[AdaptedTorque, Belief, Belief, Belief]:
+    """Return a law, and beliefs: of an empty hand, that it was found to have 3 kg, and that it has them."""
     plant, filter_ = adapting(Jump("load:hand", 2.0))
     start, suspicion = filter_.init(), filter_.init().suspicion
     assert suspicion is not None
-    inner = AdaptedTorque(plant, filter_.joint, 20.0, LIMITS)
-    slow, quick = LowPass(inner, 1e-3, 0.01, 200.0), LowPass(inner, 1e-3, 0.01)
-    on = np.concatenate([np.asarray(GOAL.goals)[0], start.mean[4:]])
-    heavy = on.copy()
+    empty = np.concatenate([np.asarray(GOAL.goals)[0] + np.array([0.01, -0.02, 0.0, 0.0]), start.mean[4:]])
+    heavy = empty.copy()
     heavy[4] = 3.0
-    found = suspicion._replace(found=np.array([3.0]))
-    before, after = replace(start, mean=on), replace(start, mean=heavy, suspicion=found)
-    later = replace(start, mean=heavy)
-    state, first, _ = slow.act(slow.init(), before, GOAL)
-    state, u, _ = slow.act(state, after, GOAL)
-    # Nothing of it at first, then what is let go, and no more than the part that a sample brings.
-    np.testing.assert_allclose(u, first, rtol=1e-12)
-    wish, calm = inner.act(None, after, GOAL)[1], inner.act(None, before, GOAL)[1]
+    found = replace(start, mean=heavy, suspicion=suspicion._replace(found=np.array([3.0])))
+    return (
+        AdaptedTorque(plant, filter_.joint, 20.0, LIMITS),
+        replace(start, mean=empty),
+        found,
+        replace(found, suspicion=suspicion),
+    )
+
+
+def held(state: LowPassState) -> Array:
     assert state.last is not None
-    np.testing.assert_allclose(state.last.held, calm - wish)
+    return state.last.held
+
+
+def test_what_a_jump_changes_comes_at_a_rate() -> None:
+    inner, empty, found, heavy = picked_up()
+    law, quick = LowPass(inner, 1e-3, 0.01, 200.0), LowPass(inner, 1e-3, 0.01)
+    state, first, _ = law.act(law.init(), empty, GOAL)
+    start = state
+    state, u, _ = law.act(state, found, GOAL)
+    wish, calm = inner.act(None, found, GOAL)[1], inner.act(None, empty, GOAL)[1]
+    # The torque goes on to what was wished for before.
+    np.testing.assert_allclose(u - first, law.rate * (calm - first), rtol=1e-9)
+    np.testing.assert_allclose(held(state), calm - wish)
     assert np.abs(calm - wish).max() > 5.0
+    assert np.abs(calm - first).max() > 0.5
     for k in range(1, 40):
-        state, new, _ = slow.act(state, later, GOAL)
-        assert np.abs(new - u).max() <= 0.2 * k * slow.rate + 1e-9
-        assert state.last is not None
-        np.testing.assert_allclose(np.abs(state.last.held), np.maximum(np.abs(calm - wish) - 0.2 * k, 0.0), atol=1e-9)
-        u = new
-    # In the end it is all there, as it is at once for the other.
+        state, _, _ = law.act(state, heavy, GOAL)
+        np.testing.assert_allclose(np.abs(held(state)), np.maximum(np.abs(calm - wish) - 0.2 * k, 0.0), atol=1e-9)
+    # In the end it is all there, of which the other brings a part at once.
     for _ in range(200):
-        state, u, _ = slow.act(state, later, GOAL)
+        state, u, _ = law.act(state, heavy, GOAL)
     np.testing.assert_allclose(u, wish, atol=1e-3)
-    fast, _, _ = quick.act(quick.init(), before, GOAL)
-    _, other, _ = quick.act(fast, after, GOAL)
+    _, other, _ = quick.act(quick.act(quick.init(), empty, GOAL)[0], found, GOAL)
     np.testing.assert_allclose(other - first, quick.rate * (wish - first), rtol=1e-9)
-    # A second jump before the first is answered holds what is left of that too; what is not finite is not held.
-    state, _, _ = slow.act(slow.init(), before, GOAL)
-    state, _, _ = slow.act(state, after, GOAL)
-    state, u, _ = slow.act(state, replace(after, mean=on), GOAL)
-    np.testing.assert_allclose(u, first, rtol=1e-9)
-    broken = replace(after, mean=heavy * np.nan)
-    state, _, _ = slow.act(state, broken, GOAL)
-    assert state.last is not None
-    assert np.isfinite(state.last.held).all()
-    _, u, _ = slow.act(state, before, GOAL)
+    # A second jump before the first is answered takes back what is left of that too.
+    state, _, _ = law.act(start, found, GOAL)
+    state, _, _ = law.act(state, replace(found, mean=empty.mean), GOAL)
+    np.testing.assert_allclose(held(state), 0.0, atol=1e-9)
+
+
+def test_the_step_of_a_goal_is_not_held_and_nothing_beyond_the_limits() -> None:
+    inner, empty, found, _ = picked_up()
+    law = LowPass(inner, 1e-3, 0.01, 200.0)
+    state, _, _ = law.act(law.init(), empty, GOAL)
+    still, _, _ = law.act(state, found, GOAL)
+    moved, _, _ = law.act(state, found, np.array([0.6, -0.2, 0.0, 0.0]))
+    np.testing.assert_allclose(held(moved), held(still))
+    # Both wishes beyond a limit: there is nothing to hold.
+    far = Preview(np.asarray(GOAL.goals) + np.array([3.0, 3.0, 0.0, 0.0]))
+    state, _, _ = law.act(law.act(law.init(), empty, far)[0], found, far)
+    np.testing.assert_array_equal(held(state), 0.0)
+
+
+def test_of_a_batch_those_that_jumped_are_held() -> None:
+    inner, empty, found, heavy = picked_up()
+    law = LowPass(inner, 1e-3, 0.01, 200.0)
+    alone, _, _ = law.act(law.init(), empty, GOAL)
+    suspicion = heavy.suspicion
+    assert suspicion is not None
+
+    def both(mean: Array, sizes: tuple[float, float]) -> Belief:
+        return replace(found, mean=np.array([mean, mean]), suspicion=suspicion._replace(found=np.array(sizes)[:, None]))
+
+    state, _, _ = law.act(law.init((2,)), both(empty.mean, (0.0, 0.0)), GOAL)
+    # What is not finite now is not remembered, of either.
+    state, _, _ = law.act(state, both(empty.mean * np.nan, (0.0, 0.0)), GOAL)
+    state, _, _ = law.act(state, both(found.mean, (0.0, 3.0)), GOAL)
+    alone, _, _ = law.act(alone, found, GOAL)
+    np.testing.assert_allclose(held(state), np.array([np.zeros(2), held(alone)]), rtol=1e-6)
+    before = held(state)[1]
+    state, _, _ = law.act(state, both(found.mean, (3.0, 0.0)), GOAL)
+    np.testing.assert_allclose(held(state)[1], np.sign(before) * (np.abs(before) - 0.2), rtol=1e-9)
+    # A jump to what is not finite holds nothing new.
+    state, _, _ = law.act(state, both(found.mean * np.nan, (3.0, 3.0)), GOAL)
+    assert np.isfinite(held(state)).all()
+    _, u, _ = law.act(state, both(empty.mean, (0.0, 0.0)), GOAL)
     assert np.isfinite(u).all()
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan])
-def test_a_rate_of_jumps_is_checked(rate: float) -> None:
+@pytest.mark.parametrize("rate", [0.0, -1.0, -np.inf, np.nan, "fast", [1.0, 2.0]])
+def test_a_rate_of_jumps_is_checked(rate: Any) -> None:
     with pytest.raises(ParameterError, match="jump_rate"):
         LowPass(computed(), 1e-3, 0.01, rate)
 

@@ -6,7 +6,7 @@ import pytest
 from pcctrl.errors import ShapeError
 from pcctrl.scripts.benchmarks import arm7, realtime
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet
-from pcctrl.scripts.benchmarks.arm7_rows import Row
+from pcctrl.scripts.benchmarks.arm7_rows import JUMP_RATE, Row, build
 from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, simulate
 from pcctrl.scripts.benchmarks.encoders import CASES, FAULTS, Fault, fault_table, faulty
 
@@ -38,10 +38,39 @@ def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     # Around the best there are two more searches: at each acceleration, and of the bandwidth alone.
     monkeypatch.setattr(arm7, "_FINER", ((1.0,), (0.9, 1.1), (1.0,)))
     monkeypatch.setattr(arm7, "_LAST", (0.9, 1.1))
-    monkeypatch.setattr(arm7, "_LAST_SEEDS", (1,))
+    monkeypatch.setattr(arm7, "_LAST_SEEDS", (1, 2))
     finer = arm7.tune("PID", (0.05,), 0.7)[0.05]
     assert finer.points == 2 + 2 + 2
     assert finer.chatter < 0.05 * 1.1
+
+
+def test_the_best_of_a_grid_is_known_where_error_and_chatter_are_powers_of_the_bandwidth() -> None:
+    """At a cap c, error a/ω and chatter bω² have their best at ω = √(c/b): a√(b/c)."""
+    factors = {(0.2, 1.0): (3.0, 1e-4), (0.4, 1.0): (1.0, 4e-4), (0.4, 0.7): (1.0, 3e-4)}
+    values = np.array([(0.7, w, *other) for other in factors for w in (9.0, 30.0, 14.0)])
+    a, b = np.array([factors[row[2], row[3]] for row in values]).T
+    rng = np.random.default_rng(0).permutation(len(values))
+    grid = arm7._Grid(values[rng], (a / values[:, 1])[rng], (b * values[:, 1] ** 2)[rng])
+    found = arm7._best(grid, 0.06)
+    np.testing.assert_allclose(found.values, [0.7, np.sqrt(0.06 / 3e-4), 0.4, 0.7], rtol=0.01)
+    assert found.cost == pytest.approx(np.sqrt(3e-4 / 0.06), rel=0.01)
+    # If all may chatter as they like, the fastest is best; if none may, the slowest, which pays for it.
+    np.testing.assert_allclose(arm7._best(grid, 10.0).values[1:], [30.0, 0.4, 0.7])
+    least = arm7._best(grid, 0.004)
+    np.testing.assert_allclose(least.values, [0.7, 9.0, 0.2, 1.0])
+    assert least.cost == pytest.approx(3.0 / 9.0 * (81e-4 / 0.004) ** 4)
+
+
+def test_a_row_has_the_damping_and_the_filter_that_are_asked_for() -> None:
+    (env,) = arms(1, True, 1.0)
+    columns = np.array([[[v], [w]] for v, w in ((0.3, 0.3), (20.0, 30.0), (0.2, 0.5), (0.7, 1.2))])
+    for kind in ("pid", ""):
+        agents = build(kind, env, columns)._agents  # type: ignore[attr-defined]
+        laws = [getattr(one, "_agent", one).controller for one in agents]
+        assert [(one.law.damping, one.time, one.jump_rate) for one in laws] == [
+            (0.7, pytest.approx(0.2 / 20.0), JUMP_RATE),
+            (1.2, pytest.approx(0.5 / 30.0), JUMP_RATE),
+        ]
 
 
 def test_claims_and_their_negative_control() -> None:
@@ -57,6 +86,9 @@ def test_claims_and_their_negative_control() -> None:
     assert all(c.met for c in arm7.claims(wrong, right))
     missed = [c.text for c in arm7.claims({**wrong, "aif, adapted": score(1.1)}, right) if not c.met]
     assert missed == ["aif, adapted / aif, random walk", "aif, adapted: worst seed / walk"]
+    for pid in ("computed torque + PID", "PID, all poles at −ω"):
+        missed = [c.text for c in arm7.claims({**wrong, pid: score(2.0)}, right) if not c.met]
+        assert missed == [f"aif, adapted / {pid}"]
 
 
 def test_an_encoder_that_runs_away_is_found() -> None:
