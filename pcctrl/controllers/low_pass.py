@@ -85,16 +85,15 @@ class LowPass:
     1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
     fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
     with it, and v takes that back: the torque comes within τ as well. By then the joints are on their way, and the law
-    wishes for much more than the load weighs. So what a jump changes of the wish, within the limits and for the goal of
-    the sample before, may be held back and let go at so many N·m/s, :math:`u^\text{law} + h` in place of
-    :math:`u^\text{law}`:
+    wishes for much more than the load weighs. So what the sample of a jump changes of the wish, within the limits, may
+    be held back and let go at so many N·m/s, :math:`u^\text{law} + h` in place of :math:`u^\text{law}`:
 
     .. math:: h_k = \begin{cases} u^\text{law}_{k-1} + h_{k-1} - u^\text{law}_k & \text{at a jump}\\
               \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt,\, 0) & \text{else.}\end{cases}
 
     All that the law wishes between jumps is answered at once, so the loop stays as stable as it is; a limit on the rate
     of the torque itself would take that away. r should let go of the greatest torque in the time for which the arm may
-    be without it.
+    be without it. A goal that steps in the very sample of a jump is held with it.
 
     Args:
         law: with limits of its own.
@@ -148,7 +147,7 @@ class LowPass:
         memory, info, reference = self.law.follow(state.law, belief, goal)
         wish, before, held = info.unlimited, state.added, None
         if belief.suspicion is not None:
-            before, held = self._jumped(state, belief)
+            before, held = self._jumped(state, belief, wish)
             wish = wish + held
         late = reference + before
         unlimited = late + self.rate * (wish - late)
@@ -157,7 +156,7 @@ class LowPass:
         last = None if held is None else _kept(goal, u, wish, held, state.last)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
-    def _jumped(self, state: LowPassState, belief: Belief) -> tuple[Array, Array]:
+    def _jumped(self, state: LowPassState, belief: Belief, wish: Array) -> tuple[Array, Array]:
         """Return v (..., nv) of the last call, beyond what its reference takes by what is believed now, and h."""
         last = state.last
         if last is None or belief.suspicion is None:
@@ -168,12 +167,10 @@ class LowPass:
         if not np.count_nonzero(belief.suspicion.found):
             return state.added, held
         jumped = belief.suspicion.found.any(axis=-1, keepdims=True)
-        # As if the jump had been believed in at the last call: the goal's own step is none of it.
         goal = None if last.goal is None else Preview(last.goal)
-        _, info, takes = self.law.follow(state.law, belief, goal)
-        before = last.torque - takes
+        before = last.torque - self.law.feedforward(state.law, belief, goal)
         if self.jump_rate != np.inf:
-            change = limited(last.wish, *self._limits) - limited(info.unlimited, *self._limits)
+            change = limited(last.wish, *self._limits) - limited(wish, *self._limits)
             held = np.where(jumped & np.isfinite(change), change, held)
         return np.where(jumped & np.isfinite(before), before, state.added), held
 
