@@ -148,7 +148,8 @@ class LowPass:
         wish, before, held = info.unlimited, state.added, None
         if belief.suspicion is not None:
             before, held = self._jumped(state, belief, wish)
-            wish = wish + held
+            if np.count_nonzero(held):
+                wish = wish + held
         late = reference + before
         unlimited = late + self.rate * (wish - late)
         u = limited(unlimited, *self._limits)
@@ -180,7 +181,8 @@ def _kept(goal: Goal, torque: Array, wish: Array, held: Array, last: Last | None
     own = None
     if goal is not None:
         states = np.asarray(goal.goals)[..., :2, :] if isinstance(goal, Preview) else np.asarray(goal)[..., None, :]
-        own = np.array(np.broadcast_to(states, (*torque.shape[:-1], *states.shape[-2:])))
+        batch = torque.shape[:-1]
+        own = np.array(np.broadcast_to(states, (*batch, *states.shape[-2:])) if batch else states)
     old = last or Last(None, *np.zeros((3, *torque.shape)))
     return Last(own, _finite(torque.copy(), old.torque), _finite(wish, old.wish), held)
 
