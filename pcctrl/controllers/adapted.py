@@ -63,9 +63,8 @@ class AdaptedTorque:
         bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
         positive("bandwidth", float(bandwidth.min()))
         object.__setattr__(self, "bandwidth", bandwidth)
-        object.__setattr__(
-            self, "_gains", (np.asarray(bandwidth**2), 2.0 * positive("damping", self.damping) * bandwidth)
-        )
+        object.__setattr__(self, "damping", positive("damping", self.damping))
+        object.__setattr__(self, "_gains", (np.asarray(bandwidth**2), np.asarray(2.0 * self.damping * bandwidth)))
         object.__setattr__(self, "limits", bounds(self.limits, nv))
         object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
 

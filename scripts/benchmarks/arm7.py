@@ -30,6 +30,13 @@ _LAST = (0.88, 0.96, 1.04, 1.14)
 # Root mean squares of the torques' changes from one millisecond to the next that all rows may have, N·m: 10 % of what
 # the arm's maker allows, and 30 %. The motion itself takes 0.03.
 CAPS = (0.1, 0.3)
+# How much of others' errors an adapted row may have.
+_ASKED = {
+    "aif, random walk": 0.8,
+    "Slotine–Li, Kalman": 0.8,
+    "computed torque + PID": 0.3,
+    "PID, all poles at −ω": 0.3,
+}
 
 
 @dataclass(frozen=True)
@@ -133,14 +140,6 @@ def compare(
     envs = arms(len(seeds), right, 0.5 * seconds)
     columns = np.array([np.full((len(seeds), 1), v) for v in values])
     return simulate(build(ROWS[row].kind, envs[0], columns), envs, seeds, seconds, skip)
-
-
-_ASKED = {
-    "aif, random walk": 0.8,
-    "Slotine–Li, Kalman": 0.8,
-    "computed torque + PID": 0.3,
-    "PID, all poles at −ω": 0.3,
-}
 
 
 def claims(wrong: Mapping[str, Score], right: Mapping[str, Score]) -> list[Claim]:

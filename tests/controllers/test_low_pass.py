@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from plants import ARM
 from scipy.optimize import minimize
 
+from pcctrl.agents.agent import _choose_memory
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, SlotineLi
 from pcctrl.controllers.low_pass import LowPassState
@@ -225,9 +226,8 @@ def held(state: LowPassState) -> Array:
 def test_what_a_jump_changes_comes_at_a_rate() -> None:
     inner, empty, found, heavy = picked_up()
     law, quick = LowPass(inner, 1e-3, 0.01, 200.0), LowPass(inner, 1e-3, 0.01)
-    state, first, _ = law.act(law.init(), empty, GOAL)
-    start = state
-    state, u, _ = law.act(state, found, GOAL)
+    start, first, _ = law.act(law.init(), empty, GOAL)
+    state, u, _ = law.act(start, found, GOAL)
     wish, calm = inner.act(None, found, GOAL)[1], inner.act(None, empty, GOAL)[1]
     # The torque goes on to what was wished for before.
     np.testing.assert_allclose(u - first, law.rate * (calm - first), rtol=1e-9)
@@ -280,8 +280,12 @@ def test_of_a_batch_those_that_jumped_are_held() -> None:
     # A jump to what is not finite holds nothing new.
     state, _, _ = law.act(state, both(found.mean * np.nan, (3.0, 3.0)), GOAL)
     assert np.isfinite(held(state)).all()
-    _, u, _ = law.act(state, both(empty.mean, (0.0, 0.0)), GOAL)
+    state, u, _ = law.act(state, both(empty.mean, (0.0, 0.0)), GOAL)
     assert np.isfinite(u).all()
+    # An agent that keeps one member's memory keeps its goal, and not that of its neighbour.
+    new, _, _ = law.act(state, both(empty.mean, (0.0, 0.0)), Preview(2.0 * np.asarray(GOAL.goals)))
+    chosen = _choose_memory(np.array([[True], [False]]), new, state)
+    np.testing.assert_array_equal(chosen.last.goal, [2.0 * np.asarray(GOAL.goals), GOAL.goals])
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, -np.inf, np.nan, "fast", [1.0, 2.0]])
