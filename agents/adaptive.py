@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pcctrl.agents.agent import Agent, Card
-from pcctrl.controllers import AdaptedTorque, LowPass
+from pcctrl.controllers import AdaptedTorque, LowPass, modal_bandwidth
 from pcctrl.errors import ModelError
 from pcctrl.filters import Jump, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, Task
@@ -65,7 +65,7 @@ def aif_adaptive(
 
     Args:
         task: with a MuJoCo model of one motor a joint, in Euler steps, and no delays.
-        bandwidth: ω of the law in rad/s.
+        bandwidth: ω of the law in rad/s, of a mode of mean mass; heavier ones are slower, see `modal_bandwidth`.
         rate: of the random walk that answers for the rest, of a joint's greatest torque, per √s.
         loads: bodies that may be heavier.
 
@@ -82,10 +82,11 @@ def aif_adaptive(
     plant, believed = learning(model, MujocoMechanics(model, loads=loads, scale=True).parameters)
     jumps = jumping([one.name for one in believed.parameters])
     filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH, jumps=jumps)
-    law = AdaptedTorque(plant, filter_.joint, bandwidth, (task.low, task.high))
+    omega = modal_bandwidth(MujocoMechanics(model).mass_matrix(model.start[0]), bandwidth)
+    law = AdaptedTorque(plant, filter_.joint, omega, (task.low, task.high))
     return Agent(
         filter_,
-        LowPass(law, model.dt, 0.4 / bandwidth),
+        LowPass(law, model.dt, 0.4 * np.linalg.inv(omega)),
         card=Card("model and noise told, parameters learned", learns=tuple(one.name for one in believed.parameters)),
         rest=model.start[1],
     )

@@ -15,7 +15,7 @@ from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
 from pcctrl.controllers.reflex import ReflexArc, ReflexState
 from pcctrl.controllers.sampling import Policies, SamplingHorizon, SamplingInfo
 from pcctrl.controllers.scheduled import GainScheduledLQR, Schedule
-from pcctrl.controllers.tracking import Disturbance, Reference
+from pcctrl.controllers.tracking import Disturbance, Reference, modal_bandwidth
 from pcctrl.controllers.unbiased import UnbiasedInference
 
 __all__ = [
@@ -56,4 +56,5 @@ __all__ = [
     "Schedule",
     "SlotineLi",
     "UnbiasedInference",
+    "modal_bandwidth",
 ]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, as_floats, positive
+from pcctrl.arrays import Array, as_array, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
+from pcctrl.controllers.quadratic import cost_matrix
 from pcctrl.controllers.tracking import Reference, reference
 from pcctrl.filters import Belief
 
@@ -29,10 +30,10 @@ class Invertible(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AdaptedTorque:
-    r"""Makes each joint's error die out with two poles of natural frequency ω, by all that the filter believes.
+    r"""Makes the joints' errors die out with two poles of natural frequency ω each, by all that the filter believes.
 
     .. math:: u = M a + C\dot q + g + D\dot q + Y(q, \dot q, a)\,\theta - d - H\hat w,\qquad
-              a = \ddot q_d + 2\zeta\omega(\dot q_d - \dot q) + \omega^2(q_d - q)
+              a = \ddot q_d + 2\zeta\Omega(\dot q_d - \dot q) + \Omega^2(q_d - q)
 
     The adapted parameters θ come with the state, the random walk d and the predictable part of the disturbance beside
     it. For a second-order plant this is the minimiser of the expected free energy of one step, whose prior is that
@@ -41,7 +42,8 @@ class AdaptedTorque:
     Args:
         plant: of the filter's `AdaptiveModel`; or with no parameters, if the filter adapts none.
         joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
-        bandwidth: ω in rad/s, (..., nv) or one number; leading dimensions are the batch's.
+        bandwidth: Ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv), see
+            `modal_bandwidth`.
         limits: (low, high) of the torques, each one number or (nv,).
         damping: damping ratio ζ; with 1 both poles are at −ω.
 
@@ -60,11 +62,10 @@ class AdaptedTorque:
 
     def __post_init__(self) -> None:
         nv = len(self.joint.input)
-        bandwidth = as_floats("bandwidth", self.bandwidth, f"one number or (..., {nv})")
-        positive("bandwidth", float(bandwidth.min()))
+        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
         object.__setattr__(self, "bandwidth", bandwidth)
         object.__setattr__(self, "damping", positive("damping", self.damping))
-        object.__setattr__(self, "_gains", (np.asarray(bandwidth**2), np.asarray(2.0 * self.damping * bandwidth)))
+        object.__setattr__(self, "_gains", (bandwidth @ bandwidth, 2.0 * self.damping * bandwidth))
         object.__setattr__(self, "limits", bounds(self.limits, nv))
         object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
 
@@ -108,7 +109,7 @@ class AdaptedTorque:
     def _drawn(self, now: Reference, away: Array) -> Array:
         """Return the acceleration (..., nv) of the goal and of an error (..., 2 nv) that dies out."""
         nv, (stiffness, damping) = away.shape[-1] // 2, self._gains
-        return now.acceleration + damping * away[..., nv:] + stiffness * away[..., :nv]
+        return now.acceleration + away[..., nv:] @ damping + away[..., :nv] @ stiffness
 
     def _read(self, belief: Belief, goal: Goal) -> tuple[Reference, Array, Array]:
         """Return what is wanted now, the joints' state (..., 2 nv) and the parameters (..., k)."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, per_item, positive
+from pcctrl.arrays import Array, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, limited
+from pcctrl.controllers.quadratic import cost_matrix
 from pcctrl.controllers.reflex import ReflexState
 from pcctrl.controllers.tracking import Disturbance, Follower, errors, reference, settle
 from pcctrl.filters import Belief
@@ -25,15 +26,19 @@ class Integral(NamedTuple):
     """Memory of a law with integral action.
 
     Args:
-        sum: ∫ (q_d − q) dt, (..., nv) rad·s.
+        drawn: K_i ∫ (q_d − q) dt, (..., nv) rad/s².
     """
 
-    sum: Array
+    drawn: Array
+
+    def grown(self, more: Array, clamp: float, free: Array) -> Integral:
+        """Return it with more (..., nv), within ±clamp, in the joints that are free to follow it."""
+        return Integral(np.where(free, np.minimum(np.maximum(self.drawn + more, -clamp), clamp), self.drawn))
 
 
 @dataclass(frozen=True, eq=False)
 class ComputedTorque(Follower):
-    r"""Computed torque with PD or PID, all poles of a joint's error of natural frequency ω.
+    r"""Computed torque with PD or PID, all poles of the joints' errors of natural frequency ω.
 
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
               e = q_d - q
@@ -46,7 +51,8 @@ class ComputedTorque(Follower):
     Args:
         mechanics: of the plant.
         dt: sample time in seconds.
-        bandwidth: ω in rad/s, one number or (nv,).
+        bandwidth: ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv), see
+            `modal_bandwidth`.
         rest: state (2 nv,) to hold without a goal.
         integral: whether there is one.
         clamp: rad/s², what the integral may ask for at most.
@@ -70,8 +76,7 @@ class ComputedTorque(Follower):
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        bandwidth = per_item("bandwidth", self.bandwidth, nv)
-        positive("bandwidth", float(bandwidth.min()))
+        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
         settle(
             self,
             nv,
@@ -84,7 +89,7 @@ class ComputedTorque(Follower):
     def _gains(self) -> tuple[Array, Array, Array]:
         w = np.asarray(self.bandwidth)
         pair = 2.0 * self.damping
-        return ((1.0 + pair) * w**2, (1.0 + pair) * w, w**3) if self.integral else (w**2, pair * w, 0.0 * w)
+        return ((1.0 + pair) * w @ w, (1.0 + pair) * w, w @ w @ w) if self.integral else (w @ w, pair * w, 0.0 * w)
 
     def init(self, batch: tuple[int, ...] = ()) -> Integral:
         """Return an empty memory."""
@@ -104,7 +109,7 @@ class ComputedTorque(Follower):
         kp, kd, ki = self._gains
         x, now, error, moving = errors(belief, goal, self.rest, self.dt)
         M, rest = self.mechanics.terms(x)
-        drawn = now.acceleration + kp * error + kd * moving + ki * state.sum
+        drawn = now.acceleration + error @ kp + moving @ kd + state.drawn
         forecast = np.zeros(rest.shape)
         if self.disturbance is not None:
             forecast = -self.disturbance.torque(belief, M)
@@ -112,9 +117,8 @@ class ComputedTorque(Follower):
         u = limited(unlimited, *self.limits)  # type: ignore[misc]
         if not self.integral:
             return state, u, ControlInfo(unlimited, forecast)
-        most = self.clamp / ki
-        total = limited(state.sum + self.dt * error, -most, most)
-        return Integral(np.where(u == unlimited, total, state.sum)), u, ControlInfo(unlimited, forecast)
+        memory = state.grown(self.dt * error @ ki, self.clamp, u == unlimited)
+        return memory, u, ControlInfo(unlimited, forecast)
 
     def feedforward(self, state: Integral, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
         """Return the torques (..., nv) that the goal itself takes."""

@@ -89,9 +89,8 @@ class UnbiasedInference:
         nv, (p0, p1, pi) = self.mechanics.degrees, self.precision
         x, _, error, moving = errors(belief, goal, self.rest, self.dt)
         still = np.concatenate([x[..., :nv], np.zeros_like(x[..., nv:])], axis=-1)
-        pull = p0 * error + p1 * moving + pi * state.sum
+        pull = p0 * error + p1 * moving + state.drawn
         unlimited = pull @ np.asarray(self.inertia) + self.mechanics.bias(still)
         u: Array = limited(unlimited, *self.limits)  # type: ignore[misc]
-        most = self.clamp / pi
-        total = limited(state.sum + self.dt * error, np.asarray(-most), np.asarray(most))
-        return Integral(np.where(u == unlimited, total, state.sum)), u, ControlInfo(unlimited, np.zeros_like(u))
+        memory = state.grown(self.dt * pi * error, self.clamp, u == unlimited)
+        return memory, u, ControlInfo(unlimited, np.zeros_like(u))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.agents.adaptive import PRIORS, jumping
 from pcctrl.arrays import Array
-from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, SlotineLi
+from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, SlotineLi, modal_bandwidth
 from pcctrl.controllers.low_pass import Following
 from pcctrl.filters import Jump
 from pcctrl.models import MujocoModel
@@ -21,7 +20,7 @@ __all__ = ["JUMP_RATE", "LIKE_WALK", "ROWS", "Row", "build"]
 
 # Seconds that an Ornstein-Uhlenbeck torque lasts: gravity that is wrong does not go away.
 _DRIFT_TIME = 10.0
-WALKS, OMEGAS, LAGS, DAMPING = (0.7, 1.4, 4.0), (30.0, 42.0, 60.0), (0.25, 0.35, 0.5), (1.0,)
+WALKS, OMEGAS, LAGS, EXPONENTS = (0.7, 1.4, 4.0), (30.0, 45.0, 68.0), (0.3, 0.45), (0.0, 1.0 / 6.0, 1.0 / 3.0)
 ACCELERATIONS = (0.1, 0.3)
 # The same torque as the walk's but for its spectrum at low frequencies: it takes that row's setting.
 _SAME = "aif, Ornstein–Uhlenbeck"
@@ -36,7 +35,8 @@ class Row(NamedTuple):
     Args:
         kind: see `build`.
         axes: of its grid. The first is the filter's, one run each; the others are the law's, in a batch: bandwidth ω in
-            rad/s, the low-pass filter's time in 1/ω, and the rate of learning ("sl") or the damping ζ of two poles.
+            rad/s, the low-pass filter's time in 1/ω, the exponent of `modal_bandwidth`, and the rate of learning
+            ("sl", whose proof wants one bandwidth) or the damping ζ of two poles.
         around: by what the last of the best point's values is multiplied in a finer search.
     """
 
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     around: tuple[float, ...] = (1.0, 1.25)
 
 
-_ROW = (WALKS, OMEGAS, LAGS, DAMPING)
+_ROW = (WALKS, OMEGAS, LAGS, EXPONENTS, (1.0,))
 _PID = (ACCELERATIONS, (15.0, 21.0, 30.0), (0.0, 0.15, 0.3, 0.5))
 ROWS: dict[str, Row] = {
     "aif, adapted": Row("lf", _ROW),
@@ -54,10 +54,10 @@ ROWS: dict[str, Row] = {
     _JUMPS: Row("jump", _ROW),
     _SAME: Row("ou", _ROW),
     "Slotine–Li, Kalman": Row(
-        "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3, 0.5), (10.0, 100.0)), (0.5, 2.0)
+        "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3, 0.5), (0.0,), (10.0, 100.0)), (0.5, 2.0)
     ),
-    "computed torque + PID": Row("pid", (*_PID, (0.7, 1.0)), (0.8, 1.0)),
-    "PID, all poles at −ω": Row("pid", (*_PID, (1.0,)), (1.0,)),
+    "computed torque + PID": Row("pid", (*_PID, (0.0,), (0.7, 1.0)), (0.8, 1.0)),
+    "PID, heavy modes slower": Row("pid", (*_PID, EXPONENTS[1:], (0.7, 1.0)), (0.8, 1.0)),
 }
 # N·m/s at which what a jump of the belief changes of a torque is given way to: half of what the arm's maker allows.
 JUMP_RATE = 500.0
@@ -72,35 +72,34 @@ def build(kind: str, env: Any, values: Array) -> Law:
         env: an arm, whose task is told.
         values: (1 + d,), or (1 + d, B, 1) with the first row alike.
     """
-    first, rest = float(np.ravel(values[0])[0]), [np.ravel(v) for v in values[1:]]
+    first, omegas, lags, exponents, others = (np.ravel(v).tolist() for v in values)
     box = env.get_wrapper_attr("action_space")
     limits = box.low, box.high
-    if kind in ("sl", "pid"):
-        model = told(env)
-        joints, home = kalman(model, first), model.start[0]
-        laws: list[Following] = []
-        for i, omega in enumerate(rest[0]):
-            if kind == "pid":
-                damping = float(rest[2][i])
-                law: Following = ComputedTorque(
-                    mechanics(model), model.dt, float(omega), home, True, limits=limits, damping=damping
-                )
-            else:
-                own = mechanics(model, "lf")
-                priors = np.array([PRIORS[name.partition(":")[0]] for name in own.parameters])
-                rates = float(rest[2][i]) * priors[:, 0] ** 2
-                law = SlotineLi(own, model.dt, float(omega), home, rates, 0.0, priors[:, 4], limits=limits)
+    plain = told(env)
+    dt, home = plain.dt, plain.start[0]
+    mass = mechanics(plain).mass_matrix(home)
+    bandwidths = [modal_bandwidth(mass, omega, p) for omega, p in zip(omegas, exponents, strict=True)]
+    laws: list[Following] = []
+    if kind == "pid":
+        for omega, zeta in zip(bandwidths, others, strict=True):
+            law = ComputedTorque(mechanics(plain), dt, omega, home, True, limits=limits, damping=zeta)
             laws.append(law)
-        return Fleet([Agent(joints, calm) for calm in _calm(laws, rest, model.dt)])
-    model = told(env, None, (first * np.sqrt(0.5 * _DRIFT_TIME), _DRIFT_TIME)) if kind == "ou" else told(env, first)
+    elif kind == "sl":
+        own = mechanics(plain, "lf")
+        priors = np.array([PRIORS[name.partition(":")[0]] for name in own.parameters])
+        for omega, rate in zip(omegas, others, strict=True):
+            rates = rate * priors[:, 0] ** 2
+            laws.append(SlotineLi(own, dt, omega, home, rates, 0.0, priors[:, 4], limits=limits))
+    if kind in ("pid", "sl"):
+        return Fleet([Agent(kalman(plain, first[0]), law) for law in _calm(laws, bandwidths, lags, dt)])
+    drift = (first[0] * float(np.sqrt(0.5 * _DRIFT_TIME)), _DRIFT_TIME)
+    model = told(env, None, drift) if kind == "ou" else told(env, first[0])
     kinds = "" if kind in ("ou", "jump") else kind
     believed = adaptive(model, kinds) if kinds else model
     filter_, plant = outside(believed, jumps=_jumps(model, kinds, kind == "jump")), invertible(believed)
-    laws = [
-        AdaptedTorque(plant, filter_.joint, float(omega), limits, float(zeta))
-        for omega, zeta in zip(rest[0], rest[2], strict=True)
-    ]
-    return Fleet([RealTimeAgent(Agent(filter_, calm)) for calm in _calm(laws, rest, model.dt)])
+    for omega, zeta in zip(bandwidths, others, strict=True):
+        laws.append(AdaptedTorque(plant, filter_.joint, omega, limits, zeta))
+    return Fleet([RealTimeAgent(Agent(filter_, law)) for law in _calm(laws, bandwidths, lags, dt)])
 
 
 def _jumps(model: MujocoModel, kinds: str, torques: bool) -> list[Jump]:
@@ -110,6 +109,9 @@ def _jumps(model: MujocoModel, kinds: str, torques: bool) -> list[Jump]:
     return jumping(mechanics(model, kinds).parameters)
 
 
-def _calm(laws: Sequence[Following], rest: Sequence[Array], dt: float) -> list[LowPass]:
-    """Return laws of bandwidths ω with a low-pass filter each, whose time is told in 1/ω."""
-    return [LowPass(law, dt, float(lag / omega), JUMP_RATE) for law, omega, lag in zip(laws, *rest[:2], strict=True)]
+def _calm(laws: list[Following], bandwidths: list[Array], lags: list[float], dt: float) -> list[LowPass]:
+    """Return laws of bandwidths Ω with a low-pass filter each, whose time is told in 1/Ω."""
+    return [
+        LowPass(law, dt, lag * np.linalg.inv(omega), JUMP_RATE)
+        for law, omega, lag in zip(laws, bandwidths, lags, strict=True)
+    ]

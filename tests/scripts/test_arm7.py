@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pcctrl.controllers import modal_bandwidth
 from pcctrl.errors import ShapeError
 from pcctrl.scripts.benchmarks import arm7, realtime
 from pcctrl.scripts.benchmarks.arm7_laws import Fleet
 from pcctrl.scripts.benchmarks.arm7_rows import JUMP_RATE, Row, build
-from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, simulate
+from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, mechanics, simulate, told
 from pcctrl.scripts.benchmarks.encoders import CASES, FAULTS, Fault, fault_table, faulty
 
 
@@ -26,7 +27,7 @@ def test_each_row_follows_its_reference(row: str) -> None:
 
 
 def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(arm7.ROWS, "PID", Row("pid", ((0.1,), (8.0, 21.0), (0.2,), (1.0,)), (1.0,)))
+    monkeypatch.setitem(arm7.ROWS, "PID", Row("pid", ((0.1,), (8.0, 21.0), (0.2,), (0.0,), (1.0,)), (1.0,)))
     coarse = arm7.tune("PID", (0.05, 1.0), 0.7, fine=False)
     strict, loose = coarse[0.05], coarse[1.0]
     assert strict.points == 2
@@ -36,7 +37,7 @@ def test_a_grid_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     assert strict.chatter == pytest.approx(0.05, rel=0.02)
     assert loose.cost < strict.cost
     # Around the best there are two more searches: at each acceleration, and of the bandwidth alone.
-    monkeypatch.setattr(arm7, "_FINER", ((1.0,), (0.9, 1.1), (1.0,)))
+    monkeypatch.setattr(arm7, "_FINER", ((1.0,), (0.9, 1.1), (1.0,), (1.0,)))
     monkeypatch.setattr(arm7, "_LAST", (0.9, 1.1))
     monkeypatch.setattr(arm7, "_LAST_SEEDS", (1, 2))
     finer = arm7.tune("PID", (0.05,), 0.7)[0.05]
@@ -63,14 +64,16 @@ def test_the_best_of_a_grid_is_known_where_error_and_chatter_are_powers_of_the_b
 
 def test_a_row_has_the_damping_and_the_filter_that_are_asked_for() -> None:
     (env,) = arms(1, True, 1.0)
-    columns = np.array([[[v], [w]] for v, w in ((0.3, 0.3), (20.0, 30.0), (0.2, 0.5), (0.7, 1.2))])
+    columns = np.array([[[v], [w]] for v, w in ((0.3, 0.3), (20.0, 30.0), (0.2, 0.5), (0.0, 0.3), (0.7, 1.2))])
     for kind in ("pid", ""):
         agents = build(kind, env, columns)._agents  # type: ignore[attr-defined]
         laws = [getattr(one, "_agent", one).controller for one in agents]
-        assert [(one.law.damping, one.time, one.jump_rate) for one in laws] == [
-            (0.7, pytest.approx(0.2 / 20.0), JUMP_RATE),
-            (1.2, pytest.approx(0.5 / 30.0), JUMP_RATE),
-        ]
+        assert [(one.law.damping, one.jump_rate) for one in laws] == [(0.7, JUMP_RATE), (1.2, JUMP_RATE)]
+        mass = mechanics(told(env)).mass_matrix(told(env).start[0])
+        for one, lag, omega, p in zip(laws, (0.2, 0.5), (20.0, 30.0), (0.0, 0.3), strict=True):
+            wanted = modal_bandwidth(mass, omega, p)
+            np.testing.assert_allclose(one.law.bandwidth, wanted, atol=1e-9)
+            np.testing.assert_allclose(one.time @ wanted, lag * np.eye(7), atol=1e-9)
 
 
 def test_claims_and_their_negative_control() -> None:
@@ -79,14 +82,14 @@ def test_claims_and_their_negative_control() -> None:
         "aif, Ornstein–Uhlenbeck": 1.0,
         "Slotine–Li, Kalman": 2.0,
         "computed torque + PID": 5.0,
-        "PID, all poles at −ω": 5.0,
+        "PID, heavy modes slower": 5.0,
     }
     wrong = {row: score(v) for row, v in level.items()}
     right = {row: score(1.0) for row in level}
     assert all(c.met for c in arm7.claims(wrong, right))
     missed = [c.text for c in arm7.claims({**wrong, "aif, adapted": score(1.1)}, right) if not c.met]
     assert missed == ["aif, adapted / aif, random walk", "aif, adapted: worst seed / walk"]
-    for pid in ("computed torque + PID", "PID, all poles at −ω"):
+    for pid in ("computed torque + PID", "PID, heavy modes slower"):
         missed = [c.text for c in arm7.claims({**wrong, pid: score(2.0)}, right) if not c.met]
         assert missed == [f"aif, adapted / {pid}"]
 
