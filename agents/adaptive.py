@@ -56,7 +56,7 @@ def jumping(names: Sequence[str]) -> list[Jump]:
 
 
 def aif_adaptive(
-    task: Task, bandwidth: float = 80.0, rate: float = 0.03, loads: tuple[str, ...] = ("payload",)
+    task: Task, bandwidth: float = 70.0, rate: float = 0.03, loads: tuple[str, ...] = ("payload",)
 ) -> Agent:
     """Predictive coding that adapts payload, scale of the masses and friction of each joint, and torque by all that.
 

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from pcctrl.arrays import Array
+from pcctrl.scripts.benchmarks.arm7_limit import limit
 from pcctrl.scripts.benchmarks.arm7_rows import JUMP_RATE, LIKE_WALK, ROWS, build
 from pcctrl.scripts.benchmarks.arm7_runs import Score, arms, simulate
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
@@ -175,6 +176,10 @@ def run(console: Console) -> None:
         wrong, right = ({row: scores[cap, row, kind] for row in ROWS} for kind in (False, True))
         console.print(_table(cap, wrong, right, {row: tuned[row][cap] for row in ROWS}), end="\n\n")
         console.print(claims_table(claims(wrong, right), f"Asked, at a chatter of {cap:g} N·m"), end="\n\n")
+        console.print(
+            f"Limit at this chatter: {1e3 * limit(cap):.3f} mrad, of the linear-quadratic optimum at rest at home that "
+            "knows the arm and all noise, with no load and no dry friction (exact; counts taken for white noise).\n"
+        )
     points = ", ".join(f"{row} {t[CAPS[0]].points}" for row, t in tuned.items() if row not in LIKE_WALK)
     console.print(
         f"{len(SEEDS)} unseen seeds, sinusoids and minimum-jerk moves in turns, {SECONDS:g} s at 1 kHz, of which the "
