@@ -29,6 +29,8 @@ PRIORS = {
 _LOADS = (1.0, 0.1)
 # rad/s at which dry friction is believed to have reached 3/4 of its level, and samples between derivatives.
 CREEP, _REFRESH = 0.1, 20
+# The fastest mode of the law, rad a sample.
+_FASTEST = 0.4
 
 
 def learning(
@@ -82,11 +84,12 @@ def aif_adaptive(
     plant, believed = learning(model, MujocoMechanics(model, loads=loads, scale=True).parameters)
     jumps = jumping([one.name for one in believed.parameters])
     filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH, jumps=jumps)
-    omega = modal_bandwidth(MujocoMechanics(model).mass_matrix(model.start[0]), bandwidth)
+    mass = MujocoMechanics(model).mass_matrix(model.start[0])
+    omega = modal_bandwidth(mass, bandwidth, most=_FASTEST / model.dt)
     law = AdaptedTorque(plant, filter_.joint, omega, (task.low, task.high))
     return Agent(
         filter_,
-        LowPass(law, model.dt, 0.4 * np.linalg.inv(omega)),
+        LowPass(law, model.dt, 0.25 / bandwidth),
         card=Card("model and noise told, parameters learned", learns=tuple(one.name for one in believed.parameters)),
         rest=model.start[1],
     )

@@ -30,7 +30,7 @@ class Invertible(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AdaptedTorque:
-    r"""Makes the joints' errors die out with two poles of natural frequency ω each, by all that the filter believes.
+    r"""Makes the joints' errors die out with poles of natural frequency ω, or those of Ω, by all the filter believes.
 
     .. math:: u = M a + C\dot q + g + D\dot q + Y(q, \dot q, a)\,\theta - d - H\hat w,\qquad
               a = \ddot q_d + 2\zeta\Omega(\dot q_d - \dot q) + \Omega^2(q_d - q)
@@ -49,7 +49,7 @@ class AdaptedTorque:
 
     Raises:
         ShapeError: limits or a bandwidth of another size.
-        ParameterError: a bandwidth or damping that is not positive.
+        ParameterError: a bandwidth that is not symmetric and positive definite, or a damping that is not positive.
     """
 
     plant: Invertible

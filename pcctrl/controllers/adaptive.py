@@ -36,19 +36,20 @@ class Parameters(NamedTuple):
 class SlotineLi(Follower):
     r"""Adaptive computed torque, which needs no acceleration and keeps the sliding error from growing.
 
-    .. math:: \dot q_r = \dot q_d + \omega e,\quad s = \dot q - \dot q_r,\qquad
-              u = M\ddot q_r + C\dot q_r + g + D\dot q_r + Y\hat\theta - \omega M s,\qquad
+    .. math:: \dot q_r = \dot q_d + \Omega e,\quad s = \dot q - \dot q_r,\qquad
+              u = M\ddot q_r + C\dot q_r + g + D\dot q_r + Y\hat\theta - M\Omega s,\qquad
               \dot{\hat\theta} = -\Gamma Y^\top s - \sigma\hat\theta
 
     Without a leak :math:`\tfrac12 s^\top Ms + \tfrac12|\hat\theta - \theta|^2_{\Gamma^{-1}}` never grows: the error
     goes to 0 whatever θ does, and θ to the truth where the motion excites it. Parameters are kept within bounds, and
     stand still while a torque is at its limit. With all θ known the error has its poles at −ω, as in `ComputedTorque`.
+    A matrix Ω must leave MΩ + ΩM positive definite, as that of `modal_bandwidth` does where the arm is much like there.
     Source: Slotine & Li 1987; the leak of Ioannou & Kokotović 1984.
 
     Args:
         mechanics: of the plant, with the parameters that are learned.
         dt: sample time in seconds.
-        bandwidth: ω in rad/s.
+        bandwidth: Ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv).
         rest: state (2 nv,) to hold without a goal.
         rates: Γ, (k,) or one number, in the square of a parameter's unit per J.
         low: (k,) or one number, least parameters.
@@ -62,7 +63,7 @@ class SlotineLi(Follower):
 
     mechanics: Mechanics
     dt: float
-    bandwidth: float
+    bandwidth: ArrayLike
     rest: ArrayLike
     rates: ArrayLike
     low: ArrayLike = -np.inf
@@ -76,7 +77,8 @@ class SlotineLi(Follower):
         if (rates < 0.0).any():
             raise ParameterError(name="rates", expected="numbers of at least 0", received=self.rates)
         low, high = bounds((self.low, self.high), k)
-        bandwidth, leak = positive("bandwidth", self.bandwidth), non_negative("leak", self.leak)
+        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
+        leak = non_negative("leak", self.leak)
         settle(self, nv, bandwidth=bandwidth, rates=rates, low=low, high=high, leak=leak)
 
     def init(self, batch: tuple[int, ...] = ()) -> Parameters:
@@ -95,14 +97,14 @@ class SlotineLi(Follower):
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        nv, w = self.mechanics.degrees, self.bandwidth
+        nv, w = self.mechanics.degrees, np.asarray(self.bandwidth)
         x, now, error, moving = errors(belief, goal, self.rest, self.dt)
-        rate, acceleration = now.rate + w * error, now.acceleration + w * moving
+        rate, acceleration = now.rate + error @ w, now.acceleration + moving @ w
         sliding = x[..., nv:] - rate
-        # − ω M s is in the acceleration asked for.
+        # − M Ω s is in the acceleration asked for.
         Y = self.mechanics.regressor(x, acceleration, rate)
         learned = (Y @ state.value[..., None])[..., 0]
-        unlimited = self.mechanics.inverse(x, acceleration - w * sliding, rate) + learned
+        unlimited = self.mechanics.inverse(x, acceleration - sliding @ w, rate) + learned
         u = limited(unlimited, *self.limits)  # type: ignore[misc]
         descent = np.asarray(self.rates) * (np.swapaxes(Y, -1, -2) @ sliding[..., None])[..., 0]
         value = state.value - self.dt * (descent + self.leak * state.value)

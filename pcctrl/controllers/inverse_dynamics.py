@@ -31,22 +31,22 @@ class Integral(NamedTuple):
 
     drawn: Array
 
-    def grown(self, more: Array, clamp: float, free: Array) -> Integral:
-        """Return it with more (..., nv), within ±clamp, in the joints that are free to follow it."""
-        return Integral(np.where(free, np.minimum(np.maximum(self.drawn + more, -clamp), clamp), self.drawn))
+    def grown(self, more: Array, clamp: float) -> Integral:
+        """Return it with more (..., nv), within ±clamp."""
+        return Integral(np.minimum(np.maximum(self.drawn + more, -clamp), clamp))
 
 
 @dataclass(frozen=True, eq=False)
 class ComputedTorque(Follower):
-    r"""Computed torque with PD or PID, all poles of the joints' errors of natural frequency ω.
+    r"""Computed torque with PD or PID, all poles of the joints' errors of natural frequency ω, or those of Ω.
 
     .. math:: u = M(q)\bigl(\ddot q_d + K_p e + K_d\dot e + K_i\!\int\!e\bigr) + C\dot q + g + D\dot q - d,\qquad
               e = q_d - q
 
     PD has :math:`K_p = \omega^2, K_d = 2\zeta\omega`; PID, with one more pole at −ω,
-    :math:`K_p = (1 + 2\zeta)\omega^2, K_d = (1 + 2\zeta)\omega` and :math:`K_i = \omega^3`, whose integral stands still
-    where a torque is at its limit, and is clamped. The acceleration of the goal is the mean one over the sample, by its
-    preview. Source: Luh, Walker & Paul 1980.
+    :math:`K_p = (1 + 2\zeta)\omega^2, K_d = (1 + 2\zeta)\omega` and :math:`K_i = \omega^3`, whose integral leaves out
+    the error of a joint whose torque is at its limit, and is clamped. The acceleration of the goal is the mean one over
+    the sample, by its preview. Source: Luh, Walker & Paul 1980.
 
     Args:
         mechanics: of the plant.
@@ -117,7 +117,8 @@ class ComputedTorque(Follower):
         u = limited(unlimited, *self.limits)  # type: ignore[misc]
         if not self.integral:
             return state, u, ControlInfo(unlimited, forecast)
-        memory = state.grown(self.dt * error @ ki, self.clamp, u == unlimited)
+        free = np.where(u == unlimited, error, 0.0)
+        memory = state.grown(self.dt * free @ ki, self.clamp)
         return memory, u, ControlInfo(unlimited, forecast)
 
     def feedforward(self, state: Integral, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002

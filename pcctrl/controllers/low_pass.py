@@ -9,9 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, all_finite, frozen, positive
+from pcctrl.arrays import Array, all_finite, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, Preview, limited
-from pcctrl.controllers.quadratic import cost_matrix
 from pcctrl.filters import Belief
 
 __all__ = ["LowPass", "LowPassState"]
@@ -77,17 +76,18 @@ class LowPass:
     r"""Takes the chatter out of a law, and none of the reference.
 
     .. math:: u_k = \bar u_k + v_k,\qquad v_k = v_{k-1} + \beta(u^\text{law}_k - \bar u_k - v_{k-1}),\qquad
-              \beta = I - e^{-dt\,\tau^{-1}}
+              \beta = 1 - e^{-dt/\tau}
 
     ū is what the reference takes, and v minimises
-    :math:`\tfrac12|v - u^\text{law} + \bar u|^2_\beta + \tfrac12|v - v_{k-1}|^2_{I - \beta}`: beside the law's wish
+    :math:`\tfrac12\beta|v - u^\text{law} + \bar u|^2 + \tfrac12(1 - \beta)|v - v_{k-1}|^2`: beside the law's wish
     there is a prior over the change of the action. If the law's torque changes by white steps, as with the noise of a
-    filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of
-    1/(4ω) to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as
-    fast. Where a torque is at its limit, v is what was applied. Where the belief has jumped (`filters.Jump`), ū jumps
-    with it, and v takes that back: the torque comes within τ as well. By then the joints are on their way, and the law
-    wishes for much more than the load weighs. So what the sample of a jump changes of the wish, within the limits, may
-    be held back and let go at so many N·m/s, :math:`u^\text{law} + h` in place of :math:`u^\text{law}`:
+    filtered rate, they become smaller by :math:`\sqrt{\beta/(2 - \beta)}`, and the loop is later by τ. With τ of 1/(4ω)
+    to 1/(2ω) a law whose poles are at −ω stays well damped, and at equal chatter it may be several times as fast; of a
+    matrix the greatest eigenvalues count. Where a torque is at its limit, v is what was applied. Where the belief has
+    jumped (`filters.Jump`), ū jumps with it, and v takes that back: the torque comes within τ as well. By then the
+    joints are on their way, and the law wishes for much more than the load weighs. So what the sample of a jump changes
+    of the wish, within the limits, may be held back and let go at so many N·m/s, :math:`u^\text{law} + h` in place of
+    :math:`u^\text{law}`:
 
     .. math:: h_k = \begin{cases} u^\text{law}_{k-1} + h_{k-1} - u^\text{law}_k & \text{at a jump}\\
               \operatorname{sign}(h_{k-1})\max(|h_{k-1}| - r\,dt,\, 0) & \text{else.}\end{cases}
@@ -99,18 +99,16 @@ class LowPass:
     Args:
         law: with limits of its own.
         dt: sample time in seconds.
-        time: τ in seconds: one number, one for each joint (nv,), or a symmetric matrix (nv, nv), for a law whose
-            bandwidth is one; 0 for none.
+        time: τ in seconds; 0 for none.
         jump_rate: r in N·m/s; infinite for jumps that are answered at once.
 
     Raises:
-        ParameterError: a dt or jump_rate that is not positive, or a time with a negative eigenvalue.
-        ShapeError: a time of another size.
+        ParameterError: a dt or jump_rate that is not positive, or a negative time.
     """
 
     law: Following
     dt: float
-    time: ArrayLike
+    time: float
     jump_rate: float = np.inf
     _limits: tuple[Array, Array] = field(init=False, repr=False)
 
@@ -118,7 +116,7 @@ class LowPass:
         object.__setattr__(self, "dt", positive("dt", self.dt))
         # A law keeps them as one for each joint, infinite where there is none.
         object.__setattr__(self, "_limits", self.law.limits)
-        object.__setattr__(self, "time", cost_matrix("time", self.time, len(self._limits[0]), definite=False))
+        object.__setattr__(self, "time", non_negative("time", self.time))
         if np.ndim(self.jump_rate) > 0 or self.jump_rate != np.inf:
             object.__setattr__(self, "jump_rate", positive("jump_rate", self.jump_rate))
 
@@ -128,11 +126,9 @@ class LowPass:
         return self.law.limits
 
     @cached_property
-    def rate(self) -> Array:
-        """β (nv, nv), the part of the law's wish that a sample brings."""
-        times, V = np.linalg.eigh(np.asarray(self.time))
-        # A time of 0 is none, to rounding.
-        return frozen((V * -np.expm1(-self.dt / np.maximum(times, 1e-9 * self.dt))) @ V.T)
+    def rate(self) -> float:
+        """β, the part of the law's wish that a sample brings."""
+        return 1.0 if self.time == 0.0 else float(-np.expm1(-self.dt / self.time))
 
     def init(self, batch: tuple[int, ...] = ()) -> LowPassState:
         """Return the memory of the law, and nothing added."""
@@ -156,7 +152,7 @@ class LowPass:
             if np.count_nonzero(held):
                 wish = wish + held
         late = reference + before
-        unlimited = late + (wish - late) @ self.rate
+        unlimited = late + self.rate * (wish - late)
         u = limited(unlimited, *self._limits)
         added = _finite(u - reference, before)
         last = None if held is None else _kept(goal, u, wish, held, state.last)

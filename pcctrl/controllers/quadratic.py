@@ -51,7 +51,7 @@ class QuadraticValue:
 
 
 def cost_matrix(name: str, value: ArrayLike, size: int, *, definite: bool) -> Array:
-    """Return a (size, size) weight from a matrix, its diagonal, or one number for all.
+    """Return a (size, size) weight, inertia or bandwidth from a matrix, its diagonal, or one number for all.
 
     Raises:
         ShapeError: none of the three.

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, frozen, non_negative, positive
+from pcctrl.arrays import Array, all_finite, as_array, frozen, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, wanted
 from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.errors import ShapeError
+from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
 
 __all__ = ["Disturbance", "Errors", "Follower", "Reference", "errors", "modal_bandwidth", "reference", "settle"]
@@ -75,7 +75,7 @@ def errors(belief: Belief, goal: Goal, rest: ArrayLike, dt: float) -> Errors:
     return Errors(x, now, now.position - x[..., :nv], now.rate - x[..., nv:])
 
 
-def modal_bandwidth(mass: ArrayLike, bandwidth: float, exponent: float = 1.0 / 3.0) -> Array:
+def modal_bandwidth(mass: ArrayLike, bandwidth: float, exponent: float = 1.0 / 3.0, most: float = np.inf) -> Array:
     r"""Return natural frequencies Ω (nv, nv) in rad/s that are the lower, the heavier what moves.
 
     .. math:: \Omega = \omega\,(M / \bar m)^{-p},\qquad \bar m = \operatorname{tr} M / n_v
@@ -87,19 +87,27 @@ def modal_bandwidth(mass: ArrayLike, bandwidth: float, exponent: float = 1.0 / 3
     are nearly in line are light against each other, and heavy together.
 
     Args:
-        mass: M (nv, nv) in kg·m², or in kg of what slides, at the operating point.
+        mass: M (nv, nv) at the operating point, in kg·m² or kg, of joints that all turn or all slide: |e|² must mean
+            something.
         bandwidth: ω in rad/s, of a mode of mean mass.
         exponent: p.
+        most: rad/s that no mode exceeds, as a loop of samples bears it.
 
     Raises:
-        ShapeError: a mass of another shape.
-        ParameterError: a mass that is not positive definite, or another argument that is out of its range.
+        ShapeError: a mass that is not a square matrix.
+        ParameterError: a mass that is not positive definite, another argument that is out of its range, or frequencies
+            beyond all numbers.
     """
-    shape = np.shape(mass)
-    if len(shape) != 2:
-        raise ShapeError(name="mass", expected="a matrix (nv, nv)", received=f"shape {shape}")
-    m, V = np.linalg.eigh(cost_matrix("mass", mass, shape[0], definite=True))
-    omega = positive("bandwidth", bandwidth) * (m / m.mean()) ** -non_negative("exponent", exponent)
+    matrix = as_array("mass", mass, ("nv", "nv"))
+    if not matrix.size:
+        raise ShapeError(name="mass", expected="a matrix (nv, nv)", received=f"shape {matrix.shape}")
+    m, V = np.linalg.eigh(cost_matrix("mass", matrix, len(matrix), definite=True))
+    with np.errstate(over="ignore"):
+        omega = positive("bandwidth", bandwidth) * (m / m.mean()) ** -non_negative("exponent", exponent)
+    if most != np.inf:
+        omega = np.minimum(omega, positive("most", most))
+    if not all_finite(omega):
+        raise ParameterError(name="exponent", expected="finite frequencies", received=f"{exponent} for masses {m}")
     return frozen((V * omega) @ V.T)
 
 

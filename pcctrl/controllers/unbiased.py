@@ -92,5 +92,5 @@ class UnbiasedInference:
         pull = p0 * error + p1 * moving + state.drawn
         unlimited = pull @ np.asarray(self.inertia) + self.mechanics.bias(still)
         u: Array = limited(unlimited, *self.limits)  # type: ignore[misc]
-        memory = state.grown(self.dt * pi * error, self.clamp, u == unlimited)
+        memory = state.grown(self.dt * pi * np.where(u == unlimited, error, 0.0), self.clamp)
         return memory, u, ControlInfo(unlimited, np.zeros_like(u))

@@ -1,4 +1,4 @@
-"""What no filter and law can go below on Arm7: the linear-quadratic optimum at home, at a given chatter."""
+"""What no linear filter and law goes below on Arm7 at rest at home: the linear-quadratic optimum at a given chatter."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from scipy.optimize import brentq
 from pcctrl.agents.planning import linear_near
 from pcctrl.arrays import Array
 from pcctrl.controllers import ExpectedFreeEnergy
+from pcctrl.controllers.quadratic import padded
+from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Compensator, closed_loop_cost
 from pcctrl.filters import PCFilter
 from pcctrl.linalg import block_diag
 from pcctrl.models import LinearModel
 from pcctrl.noise import White
-from pcctrl.scripts.benchmarks.arm7_runs import COUNT, arms
+from pcctrl.scripts.benchmarks.arm7_runs import arms, told
 
 __all__ = ["limit", "optimum"]
 
@@ -33,16 +35,22 @@ def limit(chatter: float) -> float:
 
     Args:
         chatter: root mean square of the torques' changes, N·m.
+
+    Raises:
+        ParameterError: a chatter that no ρ between 1e-10 and 1e-3 rad²/(N·m)² has.
     """
     (env,) = arms(1, True, 1.0)
-    model = env.get_wrapper_attr("task")().model
-    sensors = [z + White(std=COUNT / np.sqrt(12.0)) for z in model.sensor_noise]
-    plain = replace(linear_near(model), process_noise=model.process_noise, sensor_noise=sensors)
+    model = told(env)
+    pushes = env.get_wrapper_attr("task")().model.process_noise
+    plain = replace(linear_near(model), process_noise=pushes, sensor_noise=model.sensor_noise)
 
     def excess(log: float) -> float:
         return float(np.log(optimum(plain, 7, float(np.exp(log)), _ORDER)[1] / chatter))
 
-    found = brentq(excess, *np.log(_RHO), xtol=1e-3)
+    low, high = np.log(_RHO)
+    if not excess(high) < 0.0 < excess(low):
+        raise ParameterError(name="chatter", expected="N·m within what such loops have", received=chatter)
+    found = brentq(excess, low, high, xtol=1e-3)
     return float(optimum(plain, 7, float(np.exp(found)), _ORDER)[0])
 
 
@@ -71,9 +79,7 @@ def optimum(plain: LinearModel, scored: int, rho: float, order: int) -> Array:
     gain = ExpectedFreeEnergy(changes, error, rho * one / p, order).gain
     filter_ = PCFilter(plain, order)
     joint, K = filter_.joint, filter_.steady.gain
-    held, L = gain[:, n : n + p], np.zeros((p, joint.size))
-    others = np.delete(gain, np.s_[n : n + p], axis=1)
-    L[:, : others.shape[1]] = others
+    held, L = gain[:, n : n + p], padded(np.delete(gain, np.s_[n : n + p], axis=1), joint.size)
     keep, closed = np.eye(joint.size) - K @ joint.C, joint.F - joint.B @ L
     loop = Compensator(
         A=closed @ keep,

@@ -20,7 +20,7 @@ __all__ = ["JUMP_RATE", "LIKE_WALK", "ROWS", "Row", "build"]
 
 # Seconds that an Ornstein-Uhlenbeck torque lasts: gravity that is wrong does not go away.
 _DRIFT_TIME = 10.0
-WALKS, OMEGAS, LAGS, EXPONENTS = (0.7, 1.4, 4.0), (30.0, 45.0, 68.0), (0.3, 0.45), (0.0, 1.0 / 6.0, 1.0 / 3.0)
+WALKS, OMEGAS, LAGS, EXPONENTS = (0.7, 1.4, 4.0), (30.0, 45.0, 68.0), (0.2, 0.35), (1.0 / 6.0, 1.0 / 3.0)
 ACCELERATIONS = (0.1, 0.3)
 # The same torque as the walk's but for its spectrum at low frequencies: it takes that row's setting.
 _SAME = "aif, Ornstein–Uhlenbeck"
@@ -36,7 +36,7 @@ class Row(NamedTuple):
         kind: see `build`.
         axes: of its grid. The first is the filter's, one run each; the others are the law's, in a batch: bandwidth ω in
             rad/s, the low-pass filter's time in 1/ω, the exponent of `modal_bandwidth`, and the rate of learning
-            ("sl", whose proof wants one bandwidth) or the damping ζ of two poles.
+            ("sl") or the damping ζ of two poles.
         around: by what the last of the best point's values is multiplied in a finer search.
     """
 
@@ -54,10 +54,10 @@ ROWS: dict[str, Row] = {
     _JUMPS: Row("jump", _ROW),
     _SAME: Row("ou", _ROW),
     "Slotine–Li, Kalman": Row(
-        "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3, 0.5), (0.0,), (10.0, 100.0)), (0.5, 2.0)
+        "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (0.0, *EXPONENTS[1:]), (10.0, 100.0)), (0.5, 2.0)
     ),
     "computed torque + PID": Row("pid", (*_PID, (0.0,), (0.7, 1.0)), (0.8, 1.0)),
-    "PID, heavy modes slower": Row("pid", (*_PID, EXPONENTS[1:], (0.7, 1.0)), (0.8, 1.0)),
+    "PID, heavy modes slower": Row("pid", (*_PID, EXPONENTS, (0.7, 1.0)), (0.8, 1.0)),
 }
 # N·m/s at which what a jump of the belief changes of a torque is given way to: half of what the arm's maker allows.
 JUMP_RATE = 500.0
@@ -87,11 +87,11 @@ def build(kind: str, env: Any, values: Array) -> Law:
     elif kind == "sl":
         own = mechanics(plain, "lf")
         priors = np.array([PRIORS[name.partition(":")[0]] for name in own.parameters])
-        for omega, rate in zip(omegas, others, strict=True):
+        for omega, rate in zip(bandwidths, others, strict=True):
             rates = rate * priors[:, 0] ** 2
             laws.append(SlotineLi(own, dt, omega, home, rates, 0.0, priors[:, 4], limits=limits))
     if kind in ("pid", "sl"):
-        return Fleet([Agent(kalman(plain, first[0]), law) for law in _calm(laws, bandwidths, lags, dt)])
+        return Fleet([Agent(kalman(plain, first[0]), law) for law in _calm(laws, omegas, lags, dt)])
     drift = (first[0] * float(np.sqrt(0.5 * _DRIFT_TIME)), _DRIFT_TIME)
     model = told(env, None, drift) if kind == "ou" else told(env, first[0])
     kinds = "" if kind in ("ou", "jump") else kind
@@ -99,7 +99,7 @@ def build(kind: str, env: Any, values: Array) -> Law:
     filter_, plant = outside(believed, jumps=_jumps(model, kinds, kind == "jump")), invertible(believed)
     for omega, zeta in zip(bandwidths, others, strict=True):
         laws.append(AdaptedTorque(plant, filter_.joint, omega, limits, zeta))
-    return Fleet([RealTimeAgent(Agent(filter_, law)) for law in _calm(laws, bandwidths, lags, dt)])
+    return Fleet([RealTimeAgent(Agent(filter_, law)) for law in _calm(laws, omegas, lags, dt)])
 
 
 def _jumps(model: MujocoModel, kinds: str, torques: bool) -> list[Jump]:
@@ -109,9 +109,6 @@ def _jumps(model: MujocoModel, kinds: str, torques: bool) -> list[Jump]:
     return jumping(mechanics(model, kinds).parameters)
 
 
-def _calm(laws: list[Following], bandwidths: list[Array], lags: list[float], dt: float) -> list[LowPass]:
-    """Return laws of bandwidths Ω with a low-pass filter each, whose time is told in 1/Ω."""
-    return [
-        LowPass(law, dt, lag * np.linalg.inv(omega), JUMP_RATE)
-        for law, omega, lag in zip(laws, bandwidths, lags, strict=True)
-    ]
+def _calm(laws: list[Following], omegas: list[float], lags: list[float], dt: float) -> list[LowPass]:
+    """Return laws of bandwidths ω with a low-pass filter each, whose time is told in 1/ω."""
+    return [LowPass(law, dt, lag / omega, JUMP_RATE) for law, omega, lag in zip(laws, omegas, lags, strict=True)]

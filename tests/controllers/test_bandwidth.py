@@ -10,7 +10,15 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 from plants import ARM
 
-from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, Preview, UnbiasedInference, modal_bandwidth
+from pcctrl.controllers import (
+    AdaptedTorque,
+    ComputedTorque,
+    LowPass,
+    Preview,
+    SlotineLi,
+    UnbiasedInference,
+    modal_bandwidth,
+)
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, NonlinearPCFilter
 from pcctrl.models import MujocoMechanics, MujocoModel, MujocoParameters
@@ -37,6 +45,10 @@ def computed(bandwidth: ArrayLike = OMEGA, **more: Any) -> ComputedTorque:
 def adapted(bandwidth: ArrayLike = OMEGA, **more: Any) -> tuple[AdaptedTorque, NonlinearPCFilter]:
     filter_ = NonlinearPCFilter(MODEL, 1, iterations=1)
     return AdaptedTorque(MujocoParameters(MODEL, [], 0.1), filter_.joint, bandwidth, **more), filter_
+
+
+def slotine(bandwidth: ArrayLike) -> SlotineLi:
+    return SlotineLi(MujocoMechanics(MODEL, friction=("viscous",)), 1e-3, bandwidth, np.zeros(4), 0.0)
 
 
 def belief(x: ArrayLike) -> Belief:
@@ -98,13 +110,43 @@ def test_an_integral_has_the_third_power_and_is_clamped_joint_by_joint() -> None
     np.testing.assert_allclose(held.drawn, [-1e-3 * 20.0**3 * 0.01, 0.2])
 
 
-def test_each_mode_of_a_low_pass_filter_has_its_own_time() -> None:
-    _, V = np.linalg.eigh(OMEGA)
-    law = LowPass(computed(), 1e-3, (V * (0.0, 0.02)) @ V.T)
-    _, u, _ = law.act(law.init(), belief(X), GOAL)
-    reference = law.law.feedforward(law.law.init(), belief(X), GOAL)
-    wish = law.law.act(law.law.init(), belief(X), GOAL)[1] - reference
-    np.testing.assert_allclose(V.T @ (u - reference), V.T @ wish * (1.0, 1.0 - np.exp(-0.05)), rtol=1e-9)
+def test_a_joint_at_its_limit_adds_nothing_to_the_integral_of_another() -> None:
+    law = computed(integral=True, limits=([-0.01, -1e3], [0.01, 1e3]))
+    x = np.array([0.4, -0.2, 0.5, -0.4])
+    memory, u, _ = law.act(law.init(), belief(x), GOAL)
+    assert abs(u[0]) == 0.01
+    # The elbow has no error of its own.
+    np.testing.assert_allclose(memory.drawn, 0.0, atol=1e-12)
+    # Negative control: within the limits it would.
+    free = computed(integral=True)
+    assert abs(free.act(free.init(), belief(x), GOAL)[0].drawn[1]) > 1.0
+
+
+def test_a_batch_of_beliefs_has_one_matrix() -> None:
+    x = X + 0.1 * np.random.default_rng(0).standard_normal((3, 4))
+    many = Belief(x, np.broadcast_to(np.eye(4), (3, 4, 4)), np.zeros((3, 2)), 4)
+    start = adapted()[1].init()
+    more = Belief(np.hstack([x, np.tile(start.mean[4:], (3, 1))]), start.covariance, start.input, 4)
+    laws: list[Any] = [computed(), computed(integral=True), slotine(OMEGA), LowPass(computed(), 1e-3, 0.01)]
+    for law, seen in [(one, many) for one in laws] + [(adapted()[0], more)]:
+        _, u, _ = law.act(law.init((3,)), seen, GOAL)
+        for i in range(3):
+            alone = Belief(seen.mean[i], start.covariance, start.input, 4)
+            np.testing.assert_allclose(u[i], law.act(law.init(), alone, GOAL)[1], rtol=1e-9)
+
+
+def test_slotine_and_li_know_the_plant_and_have_the_poles_of_the_matrix() -> None:
+    law = slotine(OMEGA)
+    wanted = ACCELERATION + OMEGA @ OMEGA @ ERROR + 2.0 * OMEGA @ MOVING
+    rate = np.array([0.5, -0.4]) + OMEGA @ ERROR
+    np.testing.assert_allclose(law.act(law.init(), belief(X), GOAL)[1], MECHANICS.inverse(X, wanted, rate), rtol=1e-9)
+
+
+def test_no_mode_is_faster_than_the_samples_bear() -> None:
+    slow = modal_bandwidth(MASS, 30.0, most=25.0)
+    own, V = np.linalg.eigh(modal_bandwidth(MASS, 30.0))
+    assert own[-1] > 40.0
+    np.testing.assert_allclose(slow, (V * np.minimum(own, 25.0)) @ V.T, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +158,16 @@ def test_each_mode_of_a_low_pass_filter_has_its_own_time() -> None:
         (lambda: adapted([[1.0, 2.0], [2.0, 1.0]]), ParameterError),
         (lambda: adapted(0.0), ParameterError),
         (lambda: adapted(np.ones((4, 2))), ShapeError),
-        (lambda: LowPass(computed(), 1e-3, -0.01), ParameterError),
-        (lambda: LowPass(computed(), 1e-3, np.eye(3)), ShapeError),
-        (lambda: LowPass(computed(), 1e-3, np.inf), ParameterError),
+        (lambda: slotine([[1.0, 2.0], [2.0, 1.0]]), ParameterError),
         (lambda: modal_bandwidth([1.0, 2.0], 20.0), ShapeError),
         (lambda: modal_bandwidth(np.ones((2, 3)), 20.0), ShapeError),
         (lambda: modal_bandwidth(np.diag([1.0, 0.0]), 20.0), ParameterError),
         (lambda: modal_bandwidth(np.eye(2), 0.0), ParameterError),
         (lambda: modal_bandwidth(np.eye(2), 20.0, -0.1), ParameterError),
+        (lambda: modal_bandwidth(np.eye(2), 20.0, most=0.0), ParameterError),
+        (lambda: modal_bandwidth(np.diag([1e-3, 1.0]), 20.0, 200.0), ParameterError),
+        (lambda: modal_bandwidth([[1.0, 2.0], [3.0]], 20.0), ShapeError),
+        (lambda: modal_bandwidth(np.zeros((0, 0)), 20.0), ShapeError),
         (lambda: modal_bandwidth(np.full((2, 2), np.nan), 20.0), ParameterError),
     ],
 )

@@ -128,7 +128,7 @@ def test_white_changes_become_smaller_as_told() -> None:
         state, u, _ = law.act(state, belief(one), GOAL)
         calm.append(u)
     ratio = np.diff(calm, axis=0)[200:].std(axis=0) / np.diff(own, axis=0)[200:].std(axis=0)
-    beta = law.rate[0, 0]
+    beta = law.rate
     # A standard deviation of correlated samples, about (4000 β)^-½ of itself.
     np.testing.assert_allclose(ratio, np.sqrt(beta / (2.0 - beta)), rtol=4.0 / np.sqrt(8000 * beta))
 
@@ -175,12 +175,12 @@ def test_where_the_belief_jumps_the_torque_does_not() -> None:
         _, second, _ = law.act(state, after, GOAL)
         wish = law.law.act(None, after, GOAL)[1]
         # All of what the load takes at once, or the part that a sample brings.
-        np.testing.assert_allclose(second - first, (law.rate[0, 0] if jumps else 1.0) * (wish - first), rtol=1e-9)
+        np.testing.assert_allclose(second - first, (law.rate if jumps else 1.0) * (wish - first), rtol=1e-9)
     # A batch: each by itself.
     state, first, _ = law.act(law.init((2,)), replace(start, mean=np.array([on, on])), GOAL)
     found = suspicion._replace(found=np.array([[3.0], [0.0]]))
     _, second, _ = law.act(state, replace(start, mean=np.array([heavy, heavy]), suspicion=found), GOAL)
-    np.testing.assert_allclose((second - first)[0], law.rate[0, 0] * (second - first)[1], rtol=1e-9)
+    np.testing.assert_allclose((second - first)[0], law.rate * (second - first)[1], rtol=1e-9)
     # What becomes of a neighbour, or of the caller's goal, is nothing to it.
     goals = np.array(GOAL.goals)
     state, _, _ = law.act(law.init((2,)), replace(start, mean=np.array([on, on])), Preview(goals))
@@ -219,7 +219,7 @@ def test_what_a_jump_changes_comes_at_a_rate() -> None:
     state, u, _ = law.act(start, found, GOAL)
     wish, calm = inner.act(None, found, GOAL)[1], inner.act(None, empty, GOAL)[1]
     # The torque goes on to what was wished for before.
-    np.testing.assert_allclose(u - first, law.rate[0, 0] * (calm - first), rtol=1e-9)
+    np.testing.assert_allclose(u - first, law.rate * (calm - first), rtol=1e-9)
     np.testing.assert_allclose(held(state), calm - wish)
     assert np.abs(calm - wish).max() > 5.0
     assert np.abs(calm - first).max() > 0.5
@@ -231,7 +231,7 @@ def test_what_a_jump_changes_comes_at_a_rate() -> None:
         state, u, _ = law.act(state, heavy, GOAL)
     np.testing.assert_allclose(u, wish, atol=1e-3)
     _, other, _ = quick.act(quick.act(quick.init(), empty, GOAL)[0], found, GOAL)
-    np.testing.assert_allclose(other - first, quick.rate[0, 0] * (wish - first), rtol=1e-9)
+    np.testing.assert_allclose(other - first, quick.rate * (wish - first), rtol=1e-9)
     # A second jump before the first is answered takes back what is left of that too.
     state, _, _ = law.act(start, found, GOAL)
     state, _, _ = law.act(state, replace(found, mean=empty.mean), GOAL)
