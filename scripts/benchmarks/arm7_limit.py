@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from pcctrl.agents.planning import linear_near
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, positive
 from pcctrl.controllers import ExpectedFreeEnergy
 from pcctrl.controllers.quadratic import padded
 from pcctrl.errors import ParameterError
@@ -39,13 +39,14 @@ def limit(chatter: float) -> float:
     Raises:
         ParameterError: a chatter that no ρ between 1e-10 and 1e-3 rad²/(N·m)² has.
     """
+    wanted = positive("chatter", chatter)
     (env,) = arms(1, True, 1.0)
     model = told(env)
     pushes = env.get_wrapper_attr("task")().model.process_noise
     plain = replace(linear_near(model), process_noise=pushes, sensor_noise=model.sensor_noise)
 
     def excess(log: float) -> float:
-        return float(np.log(optimum(plain, 7, float(np.exp(log)), _ORDER)[1] / chatter))
+        return float(np.log(optimum(plain, 7, float(np.exp(log)), _ORDER)[1] / wanted))
 
     low, high = np.log(_RHO)
     if not excess(high) < 0.0 < excess(low):

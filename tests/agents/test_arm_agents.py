@@ -92,6 +92,23 @@ def test_one_that_adapts_learns_what_it_was_told_wrongly() -> None:
     assert max(abs(believed["scale"]), believed["load:payload"]) < 0.2
 
 
+def test_heavy_modes_are_slower_so_that_less_chatter_has_less_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_arm(Arm7Env, friction="none")
+    found = []
+    for law in ("preset", "alike"):
+        if law == "alike":
+            monkeypatch.setattr(
+                "pcctrl.agents.adaptive.modal_bandwidth", lambda mass, _, **__: 80.0 * np.eye(len(mass))
+            )
+        agent = agents.make("aif-adaptive", env)
+        torques: list[Any] = []
+        monkeypatch.setattr(agent, "act", lambda *a, act=agent.act, kept=torques: kept.append(act(*a)) or kept[-1])
+        found.append((error(env, agent, 900), np.sqrt(np.mean(np.diff(torques[300:], axis=0) ** 2))))
+    # Errors and chatter fall against each other as one bandwidth for all joints changes.
+    assert found[0][0] < 0.95 * found[1][0]
+    assert found[0][1] < 0.9 * found[1][1]
+
+
 def test_one_that_adapts_says_when_a_load_is_picked_up() -> None:
     for load in (1.0, 0.0):
         env = make_arm(Arm7Env, friction="none", payload=(load, 0.2))
