@@ -14,7 +14,7 @@ from pcctrl.scripts.benchmarks.swings import CASES, GRAVITY, Recording
 
 __all__ = ["ParticleRow", "particle_means", "particle_row"]
 
-PARTICLES, SEEDS, SAMPLES, SETTLE, ORDER = 100_000, 6, 70, 20, 4
+PARTICLES, SEEDS, SAMPLES, SETTLE, ORDER = 100_000, 12, 70, 20, 4
 
 
 def particle_means(joint: GeneralisedModel, y: Array, particles: int, seed: int = 0) -> Array:
