@@ -25,7 +25,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "flight": "roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes)",
         "pendulum": "nonlinear filters in smooth noise, 60 seeds (minutes of tuning)",
         "cheetah": "a running HalfCheetah from encoders and an IMU, 50 seeds (minutes of tuning)",
-        "arm7": "a seven-joint arm whose wrong model the filter adapts (half an hour)",
+        "arm7": "a seven-joint arm whose wrong model the filter adapts (an hour of two cores)",
         "encoders": "that arm with an encoder that freezes or runs away, 48 seeds (ten minutes)",
         "realtime": "whether the seven-joint arm's agents keep 1 kHz (half a minute)",
         "arm": "the published two-joint arm, 100 goals, and tuned peers (minutes)",

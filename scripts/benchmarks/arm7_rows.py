@@ -91,7 +91,8 @@ def build(kind: str, env: Any, values: Array) -> Law:
             rates = rate * priors[:, 0] ** 2
             laws.append(SlotineLi(own, dt, omega, home, rates, 0.0, priors[:, 4], limits=limits))
     if kind in ("pid", "sl"):
-        return Fleet([Agent(kalman(plain, first[0]), law) for law in _calm(laws, omegas, lags, dt)])
+        joints = kalman(plain, first[0])
+        return Fleet([Agent(joints, law) for law in _calm(laws, omegas, lags, dt)])
     drift = (first[0] * float(np.sqrt(0.5 * _DRIFT_TIME)), _DRIFT_TIME)
     model = told(env, None, drift) if kind == "ou" else told(env, first[0])
     kinds = "" if kind in ("ou", "jump") else kind

@@ -11,6 +11,7 @@ import pytest
 
 from pcctrl import agents
 from pcctrl.agents import arms
+from pcctrl.agents.adaptive import aif_adaptive
 from pcctrl.controllers import Preview
 from pcctrl.envs import Arm2Env, Arm7Env, ArmEnv, make_arm
 from pcctrl.errors import ModelError
@@ -107,6 +108,13 @@ def test_heavy_modes_are_slower_so_that_less_chatter_has_less_error(monkeypatch:
     # Errors and chatter fall against each other as one bandwidth for all joints changes.
     assert found[0][0] < 0.95 * found[1][0]
     assert found[0][1] < 0.9 * found[1][1]
+
+
+def test_no_mode_of_its_law_is_faster_than_its_samples_bear() -> None:
+    task = task_of(make_arm(Arm7Env))
+    for bandwidth, fastest in ((70.0, 145.0), (500.0, 0.4 / task.model.dt)):
+        law = cast("Any", aif_adaptive(task, bandwidth).controller).law
+        assert np.linalg.eigvalsh(law.bandwidth)[-1] == pytest.approx(fastest, rel=0.03)
 
 
 def test_one_that_adapts_says_when_a_load_is_picked_up() -> None:
