@@ -1,90 +1,37 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.linalg
-
-from pcctrl.arrays import Array
-from pcctrl.controllers import (
-    LQR,
-    ComputedTorque,
-    Disturbance,
-    GainScheduledLQR,
-    InverseDynamics,
-    ModelReferenceAdaptive,
-    Preview,
-    ReflexArc,
-    SlotineLi,
-    UnbiasedInference,
+from two_joint_arm import (
+    DT,
+    INERTIA,
+    LIMITS,
+    MECHANICS,
+    MODEL,
+    MOTION,
+    REST,
+    TIMES,
+    W,
+    believe,
+    computed,
+    mrac,
+    scheduled,
+    slotine,
+    through,
+    track,
+    unbiased,
 )
+
+from pcctrl.controllers import LQR, Disturbance, Preview, ReflexArc
 from pcctrl.controllers.tracking import reference
-from pcctrl.envs import Arm2Env
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief
-from pcctrl.models import Mismatch, MujocoMechanics, MujocoModel, free_joints
-from pcctrl.noise import White
-
-MODEL: MujocoModel = Arm2Env().task([White(std=1e-3)] * 4).model  # type: ignore[assignment]
-HEAVY = replace(MODEL, wrong=Mismatch(payload={"payload": 1.5}))
-MECHANICS = MujocoMechanics(MODEL)
-LEARNED = MujocoMechanics(MODEL, ("payload",), friction=())
-REST, DT, W = MODEL.start[0], 1e-3, 20.0
-INERTIA = MECHANICS.mass_matrix(REST)
-LIMITS = ([-120.0, -60.0], [120.0, 60.0])
-COMMON: dict[str, Any] = {"dt": DT, "rest": REST, "limits": LIMITS}
-TIMES = DT * np.arange(6000)
-SWAY = np.array([0.4, 0.6]) * np.sin(np.outer(TIMES, [2.0, 3.0]))
-MOTION = np.hstack([REST[:2] + SWAY, np.array([0.8, 1.8]) * np.cos(np.outer(TIMES, [2.0, 3.0]))])
-
-
-def believe(x: Array, *others: Array) -> Belief:
-    """A belief that is sure of the truth."""
-    mean = np.concatenate([x, *others], axis=-1)
-    return Belief(mean, np.eye(mean.shape[-1]), np.zeros(2), 4)
-
-
-def track(
-    controller: Any, plant: MujocoModel, steps: int, motion: Array | None = None, torque: Any = 0.0, away: Any = 0.0
-) -> tuple[Array, Any]:
-    """Errors (steps, 4) of a loop that sees the state, from ``away`` of the reference, and the memory at its end."""
-    x = (REST if motion is None else motion[0]) + away
-    state, errors = controller.init(), []
-    for k in range(steps):
-        goal = REST if motion is None else motion[k]
-        errors.append(goal - x)
-        state, u, _ = controller.act(state, believe(x), None if motion is None else Preview(motion[k : k + 3]))
-        assert (np.abs(u) <= LIMITS[1]).all()
-        x = plant.transition(x, u + torque)
-    return np.array(errors), state
-
-
-def computed(**options: Any) -> ComputedTorque:
-    return ComputedTorque(MECHANICS, **(COMMON | {"bandwidth": W} | options))
-
-
-def slotine(mechanics: Any = LEARNED, **options: Any) -> SlotineLi:
-    return SlotineLi(mechanics, **(COMMON | {"bandwidth": W, "rates": 100.0, "low": 0.0, "high": 5.0} | options))
-
-
-def mrac(**options: Any) -> ModelReferenceAdaptive:
-    return ModelReferenceAdaptive(INERTIA, **(COMMON | {"bandwidth": W, "bias": MODEL.start[1], "rate": W} | options))
-
-
-def unbiased(**options: Any) -> UnbiasedInference:
-    return UnbiasedInference(MECHANICS, INERTIA, **(COMMON | {"bandwidth": W} | options))
-
-
-def scheduled(**options: Any) -> GainScheduledLQR:
-    return GainScheduledLQR(MODEL, MECHANICS, [1e4, 1e4, 0.0, 0.0], 1e-2, **({"limits": LIMITS} | options))
-
-
-def through(inner: Any) -> InverseDynamics:
-    return InverseDynamics(MECHANICS, inner, **COMMON)
-
+from pcctrl.models import free_joints
 
 ALL: dict[str, Any] = {
     "computed torque": computed(),
@@ -203,64 +150,6 @@ def test_a_known_disturbance_is_cancelled_in_either_unit() -> None:
             _, u, info = law.act(law.init(), believe(REST, told))
             np.testing.assert_allclose(u, plain - torque, atol=1e-9)
             np.testing.assert_allclose(info.forecast, -torque, atol=1e-9)
-
-
-def test_slotine_li_finds_the_payload_and_the_error_goes() -> None:
-    plain, _ = track(slotine(rates=0.0), HEAVY, 2500, MOTION)
-    errors, memory = track(slotine(), HEAVY, 2500, MOTION)
-    np.testing.assert_allclose(memory.value, 1.5, atol=0.02)
-    assert np.abs(errors[-500:, :2]).max() < 1e-3 < 0.01 < np.abs(plain[-500:, :2]).max()
-
-
-def test_slotine_li_leaks_and_keeps_within_bounds() -> None:
-    _, bounded = track(slotine(high=0.7), HEAVY, 2000, MOTION)
-    assert bounded.value == pytest.approx(0.7)
-    _, leaky = track(slotine(leak=200.0), HEAVY, 2000, MOTION)
-    assert 0.0 < leaky.value[0] < 1.2
-
-
-@dataclass(frozen=True)
-class _Backwards:
-    """Mechanics whose regressor has the wrong sign."""
-
-    inner: MujocoMechanics
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def regressor(self, *arguments: Any) -> Array:
-        return -self.inner.regressor(*arguments)
-
-
-def test_negative_control_a_parameter_that_explains_nothing() -> None:
-    """With the other sign the truth is out of bounds: nothing is learned, the error stays."""
-    errors, memory = track(slotine(_Backwards(LEARNED)), HEAVY, 2500, MOTION)
-    assert memory.value[0] < 0.1
-    assert np.abs(errors[-500:, :2]).max() > 0.01
-
-
-def test_mrac_adapts_to_a_payload_and_a_wrong_inertia() -> None:
-    law = replace(mrac(leak=5.0), inertia=0.6 * INERTIA)
-    errors, _ = track(law, HEAVY, 4000, MOTION)
-    fixed, _ = track(replace(law, rate=0.0), HEAVY, 4000, MOTION)
-    one, two = (float(np.sqrt(np.mean(e[2500:, :2] ** 2))) for e in (errors, fixed))
-    assert one < 0.3 * two
-    integral, _ = track(replace(law, leak=500.0), HEAVY, 4000, MOTION)
-    assert 1.1 * one < float(np.sqrt(np.mean(integral[2500:, :2] ** 2))) < two, "gains do more than the integral alone"
-
-
-def test_mrac_sums_are_times_dt() -> None:
-    """Half the sample time, the same motion: the published sums per step would learn twice as fast."""
-    x = REST + np.array([0.01, 0.0, 0.0, 0.0])
-    learned = []
-    for dt, steps in ((1e-3, 100), (5e-4, 200)):
-        law = replace(mrac(), dt=dt)
-        state = law.init()
-        for _ in range(steps):
-            state, *_ = law.act(state, believe(x))
-        learned.append(state.learned)
-    np.testing.assert_allclose(learned[0], learned[1])
-    np.testing.assert_allclose(learned[0][0, 0], -W * W**2 * 0.01 * 0.1)
 
 
 def test_the_schedule_is_the_lqr_of_the_linearisation_and_is_renewed() -> None:

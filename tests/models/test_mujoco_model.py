@@ -10,80 +10,11 @@ import mujoco
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from robots import WIND, pendulum, points, robot
 from scipy.integrate import solve_ivp
 
-from pcctrl.errors import FileError, ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.models import GenerativeModel, Mismatch, MujocoModel, linearise
-from pcctrl.noise import OrnsteinUhlenbeck, White
-
-WIND = OrnsteinUhlenbeck(std=1.0, tau=0.5)
-
-PENDULUM = """
-<mujoco>
-  <option timestep="{step}" integrator="{integrator}"/>
-  <worldbody>
-    <body name="bob"><joint name="hinge" type="hinge" axis="0 1 0" damping="0.1"/>
-      <inertial pos="0 0 -0.5" mass="2" diaginertia="0.01 0.01 0.01"/></body>
-  </worldbody>
-  <actuator><motor name="torque" joint="hinge" ctrlrange="-1 1" ctrllimited="true"/></actuator>
-  <sensor><jointpos name="angle" joint="hinge"{delay}/></sensor>
-</mujoco>
-"""
-
-# A free body that carries a ball-jointed arm and a servo with a state of its own, over a floor.
-ROBOT = """
-<mujoco>
-  <option timestep="0.005" integrator="{integrator}"/>
-  <worldbody>
-    <geom name="floor" type="plane" size="5 5 0.1"/>
-    <body name="base" pos="0 0 {height}">
-      <freejoint name="root"/>
-      <geom type="box" size="0.2 0.15 0.1" mass="3"/>
-      <site name="imu" pos="0.1 0 0"/>
-      <body name="arm" pos="0.2 0 0.1">
-        <joint name="shoulder" type="ball" damping="0.1"/>
-        <geom type="capsule" fromto="0 0 0 0.1 0 0.3" size="0.03" mass="0.5"/>
-        <body name="hand" pos="0.1 0 0.3">
-          <joint name="slider" type="slide" axis="1 0 0" stiffness="5" damping="0.2" frictionloss="0.01"/>
-          <geom type="sphere" size="0.05" mass="0.2"/>
-        </body>
-      </body>
-    </body>
-  </worldbody>
-  <actuator>
-    <general name="servo" joint="slider" dyntype="filter" dynprm="0.05" gainprm="2"/>
-    <motor name="twist" joint="shoulder" gear="0 1 0"/>
-  </actuator>
-  <sensor>
-    <accelerometer name="acc" site="imu"/><gyro name="gyro" site="imu"/>
-    <framepos name="tip" objtype="body" objname="hand"/><jointvel name="slide" joint="slider" noise="0.02"/>
-  </sensor>
-</mujoco>
-"""
-READ = ("acc", "gyro", "tip", "slide", "qpos:root", "qvel:shoulder", "xpos:arm", "xmat:arm_5", "qpos:shoulder")
-
-
-def pendulum(integrator: str = "implicitfast", step: float = 0.001, delay: str = "", **named: Any) -> MujocoModel:
-    xml = PENDULUM.format(integrator=integrator, step=step, delay=delay)
-    return MujocoModel(xml, noise_input=["hinge"], process_noise=[WIND], **named)
-
-
-def robot(height: float = 1.0, integrator: str = "implicitfast", **named: Any) -> MujocoModel:
-    given: dict[str, Any] = {
-        "sensors": READ,
-        "noise_input": ["base:x", "hand:ry", "slider", "shoulder_1"],
-        "process_noise": [WIND] * 4,
-        "dt": 0.01,
-        "qpos": [0.1, 0.2, height, *np.array([0.8, 0.2, -0.4, 0.4]), *np.array([0.6, 0.0, 0.8, 0.0]), 0.05],
-    }
-    return MujocoModel(ROBOT.format(height=height, integrator=integrator), **{**given, **named})
-
-
-def points(model: MujocoModel, count: int, scale: float = 0.3) -> tuple[Any, Any, Any]:
-    rng = np.random.default_rng(3)
-    x0, u0, _ = model.start
-    x = model.integrate(x0, scale * rng.standard_normal((count, len(x0))))
-    return x, u0 + rng.uniform(-1, 1, (count, len(u0))), rng.standard_normal((count, len(model.process_noise)))
+from pcctrl.noise import White
 
 
 def differences(model: GenerativeModel, x: Any, u: Any, w: Any) -> list[NDArray[np.float64]]:
@@ -277,47 +208,6 @@ def test_a_wrong_model_is_wrong_in_that_alone(wrong: Mismatch, changed: set[str]
         np.testing.assert_allclose(mine.dof_damping, 0.5 * theirs.dof_damping)
 
 
-def test_what_is_not_finite_comes_back_as_nan() -> None:
-    model = robot()
-    x, u, w = points(model, 4)
-    x[1, 3], u[2, 0] = np.nan, np.inf
-    x[3, 12] = 1e300
-    assert np.isnan(model.transition(x[3], u[3])).all()
-    for got in (model.transition(x, u, w), model.readout(x, u, w), model.jacobians(x, u, w).F):
-        assert np.isfinite(got[0]).all()
-        assert np.isnan(got[1:]).all()
-
-
-def test_physics_that_breaks_down_is_nan_and_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    model = robot()
-    x, u, w = points(model, 4)
-    good = model.transition(x, u, w)
-    fast, hard = x.copy(), w.copy()
-    fast[1:3, 10:] *= 1e6
-    hard[1:3] *= 1e9
-    assert np.isnan(model.transition(fast[1], u[1], hard[1])).all()
-    ahead = model.transition(fast, u, hard)
-    assert np.isnan(model.readout(fast, u, hard * 1e2)[1:3]).all()
-    assert not any(tmp_path.iterdir()), "quiet one by one and in a batch"
-    assert "WARNING" not in "".join(capfd.readouterr())
-    assert np.isnan(ahead[1:3]).all()
-    np.testing.assert_array_equal(ahead[[0, 3]], good[[0, 3]])
-    np.testing.assert_array_equal(model.transition(x, u, w), good)
-    np.testing.assert_array_equal(model.transition(x[1], u[1], w[1]), good[1])
-    # Negative control: what is done with the batch elsewhere is told as before.
-    batch = mujoco.batch.Batch(model._sim.model, 1)
-    batch.bind("qvel")[:] = fast[1, 10:20]
-    batch.step()
-    assert any(tmp_path.iterdir())
-    assert "WARNING" in "".join(capfd.readouterr())
-    # A start that breaks down is the user's to hear of.
-    with pytest.raises(ModelError, match="finite"):
-        pendulum(qvel=[1e11])
-
-
 def test_estimation_without_inputs_and_single_readings() -> None:
     model = robot(inputs=(), sensors=["gyro_2", "qpos:root_2", "qvel:slider"])
     x, u, _ = model.start
@@ -325,51 +215,3 @@ def test_estimation_without_inputs_and_single_readings() -> None:
     assert model.jacobians(x, u).B.shape == (21, 0)
     assert replace(model, dt=0.02).sensors == model.sensors
     np.testing.assert_allclose(model.readout(x, u), [0.0, 1.0, 0.0], atol=1e-12)
-
-
-BARE = "<mujoco><worldbody><body><joint name='j'/><geom size='0.1'/></body></worldbody>{}</mujoco>"
-
-
-@pytest.mark.parametrize(
-    ("source", "named", "error", "message"),
-    [
-        (BARE.format(""), {}, ParameterError, "inputs"),
-        (BARE.format("<actuator><motor joint='j'/></actuator>"), {}, ParameterError, "sensors: expected at least one"),
-        (None, {"sensors": ["gyroscope"]}, UnknownNameError, "sensors"),
-        (None, {"sensors": ["gyro_3"]}, UnknownNameError, "sensors"),
-        (None, {"sensors": ["qpos:elbow"]}, UnknownNameError, "sensors"),
-        (None, {"sensors": ["slide", "slide"]}, ShapeError, "sensors"),
-        (None, {"inputs": ["motor"]}, UnknownNameError, "servo, twist"),
-        (None, {"noise_input": ["root"], "process_noise": [WIND]}, UnknownNameError, "root_0"),
-        (None, {"noise_input": ["hand:w"], "process_noise": [WIND]}, UnknownNameError, "noise_input"),
-        (None, {"process_noise": []}, ShapeError, "process_noise"),
-        (None, {"sensor_noise": [WIND]}, ShapeError, "sensor_noise"),
-        (None, {"dt": 0.012}, ParameterError, "multiple"),
-        (None, {"dt": -1.0}, ParameterError, "dt"),
-        (None, {"qpos": [1.0]}, ShapeError, "qpos"),
-        (None, {"disturbance": 0.0}, ParameterError, "disturbance"),
-        (None, {"prior": np.eye(3)}, ShapeError, "prior"),
-        (None, {"wrong": {"mass": 2.0}}, ParameterError, "Mismatch"),
-        (None, {"wrong": Mismatch(bodies=["leg"])}, UnknownNameError, "wrong.bodies"),
-        (None, {"wrong": Mismatch(payload={"leg": 1.0})}, UnknownNameError, "wrong.payload"),
-        (3, {}, ParameterError, "source"),
-        ("nowhere.xml", {}, FileError, "nowhere.xml"),
-    ],
-)
-def test_bad_arguments_are_named(source: Any, named: dict[str, Any], error: type[PcctrlError], message: str) -> None:
-    with pytest.raises(error, match=message):
-        robot(**named) if source is None else MujocoModel(source, **named)
-
-
-def test_environments_without_mujoco_and_bad_factors_are_named() -> None:
-    env: Any = gym.make("CartPole-v1")
-    with pytest.raises(ParameterError, match="source"):
-        MujocoModel(env)
-    for wrong in ({"mass": 0.0}, {"friction": -1.0}, {"payload": {"hand": -1.0}}, {"payload": 1.0}):
-        with pytest.raises(ParameterError, match="wrong"):
-            Mismatch(**wrong)
-    model = robot()
-    with pytest.raises(ShapeError, match="x"):
-        model.transition(np.zeros(3), np.zeros(2))
-    with pytest.raises(ShapeError, match="batches"):
-        model.transition(np.zeros((3, 21)), np.zeros((2, 2)))
