@@ -60,13 +60,13 @@ class AgentState(NamedTuple):
         belief: after the last sample.
         controller: the controller's memory.
         action: the input now applied, or None before the first sample.
-        faults: how many decisions running were not finite.
+        faults: how many decisions running were not finite, one number for all or (...).
     """
 
     belief: Belief
     controller: Any
     action: Array | None
-    faults: int
+    faults: NDArray[np.int_] | int
 
 
 class Agent:
@@ -130,12 +130,15 @@ class Agent:
         else:
             belief, info = self.filter.step(state.belief, obs, state.action)
         memory, u, decision = self.controller.act(state.controller, belief, goal)
-        action, faults = limited(u, self._low, self._high), 0
+        action = limited(u, self._low, self._high)
+        faults: NDArray[np.int_] | int = 0
         if not np.isfinite(action.sum()):
             finite = np.isfinite(action)
-            held = self.rest if state.action is None or state.faults else state.action
-            action, faults = np.where(finite, action, held), state.faults + 1
-            memory = _choose_memory(np.asarray(finite.all(axis=-1, keepdims=True)), memory, state.controller)
+            whole = np.asarray(finite.all(axis=-1, keepdims=True))
+            again = np.asarray(state.faults)[..., None] > 0
+            held = self.rest if state.action is None else np.where(again, self.rest, state.action)
+            action, faults = np.where(finite, action, held), np.where(whole[..., 0], 0, state.faults + 1)
+            memory = _choose_memory(whole, memory, state.controller)
         return AgentState(belief, memory, action, faults), action, info, decision
 
     def reset(self, seed: int | None = None) -> None:
@@ -214,7 +217,9 @@ def _choose(where: NDArray[np.bool_], new: AgentState, old: AgentState) -> Agent
     chosen = {f.name: _choose_memory(one, getattr(a, f.name), getattr(b, f.name)) for f in fields(b)}
     belief = type(b)(**chosen)
     memory = _choose_memory(one, new.controller, old.controller)
-    return AgentState(belief, memory, np.where(one, np.asarray(new.action), np.asarray(old.action)), old.faults)
+    action = np.where(one, np.asarray(new.action), np.asarray(old.action))
+    faults = np.where(where, new.faults, old.faults)
+    return AgentState(belief, memory, action, faults)
 
 
 def _choose_memory(where: NDArray[np.bool_], new: Any, old: Any) -> Any:

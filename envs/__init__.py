@@ -5,6 +5,7 @@ from __future__ import annotations
 if __name__ != "pcctrl.envs":
     raise ImportError("import pcctrl.envs, not " + __name__)
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import gymnasium as gym
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import choose
+from pcctrl.arrays import as_array, choose
 from pcctrl.envs.arms import Arm2Env, Arm7Env, ArmEnv, Trajectory
 from pcctrl.envs.faults import ActuatorLoss, Payload
 from pcctrl.envs.light_dark import LightDarkEnv
@@ -74,6 +75,7 @@ PLANTS: dict[str, type[RegulationEnv]] = {
     "pcctrl/Quadrotor-v0": QuadrotorEnv,
 }
 ARMS: dict[str, type[ArmEnv]] = {"pcctrl/Arm2-v0": Arm2Env, "pcctrl/Arm7-v0": Arm7Env}
+_FLAWS = ("bias", "dropout", "delay", "imperfections")
 LINEAR = "pcctrl/LinearSystem-v0"
 LIGHT_DARK = "pcctrl/LightDark-v0"
 
@@ -137,8 +139,7 @@ def make_sensed(
     process_noise: Noise | Sequence[Noise] | None = None,
     sensor_noise: Sequence[Noise] | None = None,
     render_mode: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    **imperfections: Any,
+    **options: Any,
 ) -> Sensors:
     """Return a plant behind its sensors; by default with its own noises.
 
@@ -147,11 +148,17 @@ def make_sensed(
         process_noise: the disturbing force in N, or several.
         sensor_noise: one a sensor.
         render_mode: see Gymnasium.
-        options: more of the plant's own.
-        imperfections: ``bias``, ``dropout`` and ``delay`` of `Sensors`.
+        options: ``bias``, ``dropout``, ``delay`` and ``imperfections`` of `Sensors`, and more of the plant's own, such
+            as ``sensing="imu"`` and ``wind=5.0`` of `QuadrotorEnv`.
+
+    Raises:
+        UnknownNameError: neither has such an option.
     """
-    env = plant(process_noise, render_mode, **(options or {}))
-    return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **imperfections)
+    own = [*inspect.signature(plant).parameters][2:]
+    for name in options:
+        choose("options", name, (*own, *_FLAWS))
+    env = plant(process_noise, render_mode, **{name: options.pop(name) for name in own if name in options})
+    return Sensors(env, env.default_sensors() if sensor_noise is None else sensor_noise, **options)
 
 
 def make_arm(
@@ -184,11 +191,14 @@ def make_arm(
         push: N.
         payload: kg at the tip, and the seconds after which it is picked up; or None.
         imperfections: ``bias``, ``dropout``, … of `Sensors`.
+
+    Raises:
+        PcctrlError: see `ArmEnv` and `Sensors`; or a payload that is not two numbers.
     """
     env = arm(trajectory, process_noise, friction, encoders, mismatch, horizon, push, render_mode)
     noise = [env.default_noise(std) for std in env.reading_std] if sensor_noise is None else sensor_noise
     sensed = Sensors(env, noise, **imperfections)
-    return sensed if payload is None else Payload(sensed, env.tip, *payload)
+    return sensed if payload is None else Payload(sensed, env.tip, *as_array("payload", payload, (2,)))
 
 
 def make_linear_system(

@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, as_floats
 from pcctrl.errors import ParameterError, ShapeError
 
 __all__ = ["as_action"]
@@ -19,7 +19,7 @@ def as_action(action: ArrayLike, space: Box) -> Array:
         ShapeError: it has another size.
         ParameterError: it is not finite.
     """
-    u = np.asarray(action, dtype=np.float64)
+    u = as_floats("action", action, f"numbers of shape {space.shape}")
     if u.shape != space.shape:
         raise ShapeError(name="action", expected=f"shape {space.shape}", received=f"shape {u.shape}")
     if not np.isfinite(u).all():

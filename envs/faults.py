@@ -7,11 +7,11 @@ from typing import Any
 
 import gymnasium as gym
 import mujoco
-import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, non_negative, per_item
+from pcctrl.arrays import non_negative, per_item
+from pcctrl.envs.actions import as_action
 from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch
 from pcctrl.models.mujoco.mismatch import misfit
@@ -82,7 +82,7 @@ class ActuatorLoss(gym.Wrapper[Any, Any, Any, Any]):
         space = env.action_space
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise ParameterError(name="env", expected="a one-dimensional Box of actions", received=space)
-        self._effect = per_item("effect", effect, space.shape[0])
+        self._box, self._effect = space, per_item("effect", effect, space.shape[0])
         if not ((self._effect >= 0.0) & (self._effect <= 1.0)).all():
             raise ParameterError(name="effect", expected="numbers from 0 to 1", received=effect)
         self._samples = self._left = _samples(env, at)
@@ -93,10 +93,15 @@ class ActuatorLoss(gym.Wrapper[Any, Any, Any, Any]):
         return self.env.reset(**how)
 
     def step(self, action: ArrayLike) -> Any:
-        """Step with what is left of the action."""
+        """Step with what is left of the action, which is first limited: half an actuator has half the force.
+
+        Raises:
+            ShapeError: the action has another size.
+            ParameterError: it is not finite.
+        """
+        told = as_action(action, self._box)
         lost = self._left <= 0
         self._left -= 1
-        told: Array = np.asarray(action, dtype=np.float64)
         return self.env.step(told * self._effect if lost else told)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch
 
 __all__ = ["PlantOptions", "SensedOptions"]
+
+_FURTHEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,4 +40,9 @@ class PlantOptions(SensedOptions):
     action_weight: float | None = None
     """Cost of a squared control, from that which holds the goal; 0.01 by default."""
     horizon: int | None = None
-    """Samples that a planner looks ahead; 25 by default."""
+    """Samples that a planner looks ahead, at most 10 000; 25 by default."""
+
+    def __post_init__(self) -> None:
+        if self.horizon is not None and not 1 <= self.horizon <= _FURTHEST:
+            expected = f"a number of samples from 1 to {_FURTHEST}"
+            raise ParameterError(name="plant.horizon", expected=expected, received=self.horizon)

@@ -20,8 +20,8 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
     {
         "limits": "estimation against the physical limit and tuned peers, exact (minutes of tuning)",
         "loops": "closed-loop costs against the optimum and tuned peers, exact (minutes of tuning)",
-        "shocks": "outliers and pushes, 200 episodes a row (a minute)",
-        "presets": "agents in every colour on the linear MuJoCo plants, 100 seeds (half an hour, resumable)",
+        "shocks": "outliers and pushes, 200 episodes a row (a few minutes)",
+        "presets": "agents in every colour on the linear MuJoCo plants, 100 seeds (an hour, resumable)",
         "flight": "roll rate from a recorded quadcopter flight, which PCCTRL_DATA must point to (minutes)",
         "pendulum": "nonlinear filters in smooth noise, 60 seeds (minutes of tuning)",
         "cheetah": "a running HalfCheetah from encoders and an IMU, 50 seeds (minutes of tuning)",

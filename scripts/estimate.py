@@ -117,6 +117,9 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
         if self.lag >= len(log.y):
             expected = f"less than the {len(log.y)} samples of the log"
             raise ParameterError(name="lag", expected=expected, received=self.lag)
+        if log.resting:
+            text = f"{self.log} has no column {', '.join(log.resting)}: taken as resting all the time"
+            console.print(text, style="yellow", highlight=False, markup=False)
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:

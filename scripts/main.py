@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import signal
 import sys
@@ -45,12 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             _parse(sys.argv[1:] if arguments is None else list(arguments)).run(Console())
+        sys.stdout.flush()
     except PcctrlError as error:
         print(f"pcctrl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pcctrl: interrupted; finished rows are kept and the same command goes on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read along, such as head, has enough; nor must Python complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -71,6 +76,8 @@ def _parse(arguments: Sequence[str]) -> List | Run | Compare | Estimate_ | Bench
             # Without its frame, colours and title the box is one sentence.
             plain = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue())
             lines = [line.strip("│─╭╮╰╯ ") for line in plain.splitlines() if "╭" not in line]
-            print("pcctrl: " + " ".join(" ".join(lines).split()), file=sys.stderr)
+            said = " ".join(" ".join(lines).split()).replace("__tyro-dummy-inner__.", "--")
+            print(f"pcctrl: {said}", file=sys.stderr)
+        sys.stdout.flush()
         raise
     return command

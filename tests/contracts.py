@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 
 Make = Callable[[], gym.Env[Any, Any]]
 
@@ -53,6 +54,12 @@ def check_environment(make: Make, sensed: Sequence[int] | None = None, *, noise_
         noise = observations - states[:, read]
         np.testing.assert_allclose(other[0] - other[1][:, read], noise, atol=1e-12, err_msg="noise without actions")
     assert (states.std(axis=0) > 0.0).all(), "no constant truth"
+
+    # What is asked for beyond the limits is what is done at them.
+    if isinstance(env.action_space, Box) and np.isfinite(env.action_space.high).all():
+        most = np.tile(env.action_space.high, (3, 1))
+        for limited, beyond in zip(trajectory(env, 7, most), trajectory(env, 7, 10.0 * most), strict=True):
+            np.testing.assert_array_equal(limited, beyond, err_msg="actions are limited")
 
     # Whatever was returned stays as it was.
     returned, copies = [], []

@@ -30,20 +30,22 @@ class Log:
         u: (T, p) inputs, held from each sample to the next.
         truth: (T, k) columns to score against, in the order asked for.
         t: (T,) seconds.
+        resting: inputs that have no column.
     """
 
     y: Array
     u: Array
     truth: Array
     t: Array
+    resting: tuple[str, ...] = ()
 
 
 def read_log(path: Path, model: GenerativeModel, truth: Sequence[str] = ()) -> Log:
     """Read a CSV file whose header names the model's sensors and inputs, and optionally ``t`` and true states.
 
     Args:
-        path: the file. An empty cell or ``nan`` is a missing sample; an input that is missing in a row is held from
-            the row before, and one that is not there at all rests.
+        path: the file. An empty cell, ``nan`` or ``inf`` is a missing sample; an input that is missing in a row is held
+            from the row before, and one that is not there at all rests.
         model: names the columns. If there is a ``t``, it must advance by the model's sample time.
         truth: states to read for scoring, of columns called so, or ``true_<state>``.
 
@@ -69,11 +71,13 @@ def read_log(path: Path, model: GenerativeModel, truth: Sequence[str] = ()) -> L
     if not np.isfinite(y).any():
         raise ParameterError(name=str(path), expected="some sample of a sensor", received="none")
     u = np.tile(model.start[1], (len(y), 1))
-    for i, name in enumerate(_columns_of(inputs, sensors)):
+    named = _columns_of(inputs, sensors)
+    for i, name in enumerate(named):
         if name in header:
             u[:, i] = _held(columns([name])[:, 0], float(u[0, i]))
     t = columns(["t"])[:, 0] if "t" in header else np.full(len(y), np.nan)
-    return Log(y, u, columns(scored), _times(path, t, model.dt))
+    resting = tuple(name for name in named if name not in header)
+    return Log(y, u, columns(scored), _times(path, t, model.dt), resting)
 
 
 def _columns_of(inputs: Sequence[str], sensors: Sequence[str]) -> list[str]:

@@ -95,6 +95,31 @@ def test_one_member_of_a_batch_that_fails_keeps_its_memory_and_no_other(name: st
             np.testing.assert_allclose(batch[i], mine, atol=1e-12)
 
 
+def test_each_member_of_a_batch_holds_its_own_last_action_once(task: Task) -> None:
+    class Failing:
+        """Wants 2, but for NaN of the members that are told to fail."""
+
+        limits, fails = (-20.0, 20.0), np.zeros(2, dtype=bool)
+
+        def init(self, _: tuple[int, ...] = ()) -> None:
+            return None
+
+        def act(self, state: None, belief: Belief, _: Any = None) -> tuple[None, np.ndarray, ControlInfo]:
+            u = np.full((*belief.mean.shape[:-1], 1), 2.0)
+            if belief.mean.ndim > 1:
+                u[self.fails] = np.nan
+            return state, u, ControlInfo(u, u)
+
+    law = Failing()
+    agent = Agent(KalmanFilter(task.linear), law)
+    state, found = agent.init((2,)), []
+    for fails in ((False, False), (True, False), (True, True), (False, True), (False, False)):
+        law.fails = np.array(fails)
+        state, action, *_ = agent.step(state, np.zeros((2, 2)))
+        found.append(action[:, 0].tolist())
+    assert found == [[2.0, 2.0], [2.0, 2.0], [0.0, 2.0], [2.0, 0.0], [2.0, 2.0]]
+
+
 @pytest.mark.parametrize("name", ["pid", "precision pid", "reflex"])
 def test_predict_resets_a_controller_with_a_memory(name: str, task: Task) -> None:
     filter_ = Readings(task.linear) if "pid" in name else KalmanFilter(task.linear)

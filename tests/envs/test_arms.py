@@ -241,6 +241,8 @@ def test_bad_actions() -> None:
     env.reset(seed=0)
     with pytest.raises(ShapeError):
         env.step(np.zeros(3))
+    with pytest.raises(ShapeError, match="left"):
+        env.step("left")
     with pytest.raises(ParameterError):
         env.step([np.nan, 0.0])
 
@@ -252,3 +254,5 @@ def test_make_arm_takes_all_options() -> None:
     np.testing.assert_allclose(observation, info["state"][:2] + 0.1, atol=5e-3)
     task = env.task()
     assert replace(task).tracks
+    with pytest.raises(ShapeError, match="payload"):
+        make_arm(Arm2Env, payload=1.0)  # type: ignore[arg-type]

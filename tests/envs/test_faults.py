@@ -54,6 +54,17 @@ def test_an_actuator_loses_effect() -> None:
     np.testing.assert_array_equal(states(ActuatorLoss(CartPoleEnv(), 1.0), 5.0, 20), plain, err_msg="negative control")
 
 
+def test_what_is_lost_is_a_part_of_what_the_actuator_can_do() -> None:
+    most = float(CartPoleEnv().action_space.high[0])  # type: ignore[attr-defined]
+    lost = ActuatorLoss(CartPoleEnv(), 0.5)
+    np.testing.assert_allclose(states(lost, 1e6, 5), states(CartPoleEnv(), 0.5 * most, 5))
+    lost.reset(seed=0)
+    with pytest.raises(ShapeError, match="action"):
+        lost.step(np.zeros(3))
+    with pytest.raises(ParameterError, match="action"):
+        lost.step(np.array([np.nan]))
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

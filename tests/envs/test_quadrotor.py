@@ -101,13 +101,19 @@ def test_imu_contract() -> None:
 @pytest.mark.parametrize("sensing", ["motion capture", "imu"])
 def test_active_inference_hovers_and_knows_how_well(sensing: Any) -> None:
     noise = told(QuadrotorEnv(sensing=sensing))
-    env = gym.make("pcctrl/Quadrotor-v0", sensor_noise=noise, options={"sensing": sensing})
+    env = gym.make("pcctrl/Quadrotor-v0", sensor_noise=noise, sensing=sensing)
     states, nis = flown(env, agents.make("aif", env), 400)
     assert len(states) == 400
     assert np.sqrt(np.mean(np.sum(states[100:, :3] ** 2, axis=1))) < 0.05
     expected = 6 if sensing == "motion capture" else 10
     # NIS is a sum of so many squares a sample, independent of any other sample's.
     assert abs(nis[50:].mean() - expected) < 4.5 * np.sqrt(2.0 * expected / 350)
+
+
+def test_an_option_that_neither_plant_nor_sensors_have_is_named() -> None:
+    assert gym.make("pcctrl/Quadrotor-v0", sensing="imu", wind=3.0, bias=0.1).observation_space.shape == (10,)
+    with pytest.raises(UnknownNameError, match=r"sensing, wind, bias.*'camera'"):
+        gym.make("pcctrl/Quadrotor-v0", camera=True)
 
 
 def test_negative_control_without_control_it_is_lost() -> None:

@@ -25,6 +25,10 @@ def mjcf(body: str = BODY, rest: str = "") -> str:
         (mjcf(f"<replicate count='1000000000'>{BODY}</replicate>"), "100000 elements"),
         (mjcf(f"<replicate count='1000'><replicate count='1000'>{BODY}</replicate></replicate>"), "elements"),
         (mjcf("<flexcomp type='grid' name='f' count='1000 1000 1000'/>" + BODY), "elements"),
+        (mjcf("<flexcomp type='grid' name='f' count='20 20 20'/>" + BODY), "elements"),
+        (mjcf("<body><joint name='j'/><geom size='0.1' mass=' NaN'/></body>"), "mass"),
+        (mjcf().replace("<sensor>", "<sensor><user dim='2000000000'/>"), "dim"),
+        (mjcf("<camera name='c' resolution='40000 40000'/>" + BODY), "resolution"),
         (mjcf(f"<replicate count='nan'>{BODY}</replicate>"), "finite numbers"),
         (mjcf(rest="<size memory='900G'/>"), "memory"),
         (mjcf(rest="<size nuserdata='100000000'/>"), "nuserdata"),
@@ -47,7 +51,12 @@ def test_malformed_and_hostile_strings_are_refused(xml: str, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("rest", "message"), [("<option timestep='0'/>", "dt"), ("<option gravity='nan 0 0'/>", "finite from the start")]
+    ("rest", "message"),
+    [
+        ("<option timestep='0'/>", "timestep"),
+        ("<option timestep='1e300'/>", "timestep"),
+        ("<option gravity='nan 0 0'/>", "finite numbers"),
+    ],
 )
 def test_numbers_that_no_physics_has_are_refused(rest: str, message: str) -> None:
     with pytest.raises(PcctrlError, match=message):
@@ -88,3 +97,33 @@ def test_files_stay_within_their_folder(tmp_path: Path) -> None:
         MujocoModel(home / "bytes.xml")
     with pytest.raises(FileError, match="directory"):
         MujocoModel(home)
+
+
+def test_what_files_make_together_is_counted_without_reading_them_again(tmp_path: Path) -> None:
+    """A chain of ten files that each include the next ten times would be read ten thousand million times."""
+    empty = "<mujocoinclude>{}</mujocoinclude>"
+    for k in range(10):
+        (tmp_path / f"f{k}.xml").write_text(empty.format(f"<include file='f{k + 1}.xml'/>" * 10))
+    (tmp_path / "f10.xml").write_text(empty.format(""))
+    geoms = "<geom size='0.1'/>" * 2000
+    (tmp_path / "part.xml").write_text(f"<mujoco><worldbody><body name='b'>{geoms}</body></worldbody></mujoco>")
+    attach = "<attach model='part' body='b' prefix='{}_'/>"
+    assets = "<asset><model name='part' file='part.xml'/></asset>"
+    path = tmp_path / "model.xml"
+
+    def load(body: str, rest: str) -> MujocoModel:
+        path.write_text(mjcf(body + BODY, rest))
+        return MujocoModel(path)
+
+    for body, rest in (
+        ("", "<include file='f0.xml'/>"),
+        ("".join(attach.format(k) for k in range(60)), assets),
+        (f"<replicate count='60'>{attach.format('a')}</replicate>", assets),
+    ):
+        with pytest.raises(FileError, match="100000 elements"):
+            load(body, rest)
+    assert load(attach.format("a"), assets).source.ngeom == 2001
+
+
+def test_something_may_be_called_nan() -> None:
+    assert MujocoModel(mjcf().replace("'j'", "'nan'")).states == ("nan_pos", "nan_vel")

@@ -190,3 +190,13 @@ def test_a_real_flight(tmp_path: Path) -> None:
     rows = json.loads((out / "summary.json").read_text())["filters"]
     still = float(np.sqrt(np.mean(rate**2)))
     assert rows["pc"]["rmse_roll_rate"] < 0.5 * still
+
+
+def test_an_input_without_a_column_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, model, _ = write_log(tmp_path)
+    command = ["estimate", str(log), "--model", str(model), "--filters", "pc", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "has no column" not in capsys.readouterr().out
+    log.write_text(log.read_text().replace("force", "push", 1))
+    assert main(command) == 0
+    assert "has no column force: taken as resting" in " ".join(capsys.readouterr().out.split())

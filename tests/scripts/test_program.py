@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -193,3 +194,18 @@ def test_the_noise_of_the_sensors_is_named(options: NoiseOptions, line: str, sen
     noise = options.resolved(plant_of("pcctrl/CartPole-v0"))
     assert _noise_line(noise) == line
     assert noise["sensor_s"] == sensor_s
+
+
+@pytest.mark.parametrize("command", ["['list']", "['run', '--help']"])
+def test_a_reader_that_has_enough_is_no_error(command: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = f"import sys; from pcctrl.scripts.main import main; sys.exit(main({command}))"
+    ended = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert ended.stderr == b""
+
+
+def test_a_wrong_option_is_named_as_it_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    line = complaint(capsys, "run", "Reacher-v5", "--plant.wrong.mass", "0")
+    assert "--plant.wrong: wrong.mass: expected a positive" in line

@@ -17,6 +17,8 @@ from pcctrl.models.mujoco.mjcf import check_mjcf
 
 __all__ = ["Source", "load"]
 
+_LONGEST = 10.0  # s
+
 
 class Source(NamedTuple):
     """A model of one's own, and what goes with it.
@@ -43,7 +45,7 @@ def load(source: Any, sensors: str | Sequence[str] | None = None) -> Source:
 
     Raises:
         FileError: the file is missing, malformed or hostile (see `check_mjcf`), or MuJoCo refuses it.
-        ParameterError: none of these.
+        ParameterError: none of these, or a physics step that is none.
     """
     env = getattr(source, "unwrapped", None)
     mjmodel = source if isinstance(source, mujoco.MjModel) else getattr(env, "model", None)
@@ -54,6 +56,9 @@ def load(source: Any, sensors: str | Sequence[str] | None = None) -> Source:
     else:
         expected = "an MjModel, the path of an MJCF file, an XML string, or an environment with an MjModel"
         raise ParameterError(name="source", expected=expected, received=f"{type(source).__name__} {source!s:.60}")
+    if not 0.0 < mjmodel.opt.timestep <= _LONGEST:
+        expected = f"a physics step above 0 of at most {_LONGEST:g} s"
+        raise ParameterError(name="option timestep", expected=expected, received=mjmodel.opt.timestep)
     wanted, file = wants(sensors), getattr(env, "fullpath", None)
     if wanted and not isinstance(source, mujoco.MjModel):
         text = isinstance(source, str) and source.lstrip().startswith("<")
