@@ -10,6 +10,7 @@ first-order chain is the Ornstein-Uhlenbeck process, the Gaussian one a Hermite 
 from pcctrl.noise.base import Noise, Sum, White
 from pcctrl.noise.coloured import Coloured, OrnsteinUhlenbeck, Smooth
 from pcctrl.noise.dryden import dryden
+from pcctrl.noise.faults import During, Ramp, Stuck
 from pcctrl.noise.imperfections import Bias, Delay, Drift, Dropout, Freeze, Imperfection, Outliers, Quantisation
 from pcctrl.noise.rational import Matern, Rational
 from pcctrl.noise.streams import Chain, NoiseStream
@@ -21,6 +22,7 @@ __all__ = [
     "Delay",
     "Drift",
     "Dropout",
+    "During",
     "Freeze",
     "Imperfection",
     "Matern",
@@ -29,8 +31,10 @@ __all__ = [
     "OrnsteinUhlenbeck",
     "Outliers",
     "Quantisation",
+    "Ramp",
     "Rational",
     "Smooth",
+    "Stuck",
     "Sum",
     "White",
     "dryden",

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pcctrl.arrays import Array
 from pcctrl.controllers import AdaptedTorque
+from pcctrl.noise import Bias, During, Ramp, Stuck
 from pcctrl.scripts.benchmarks.arm7_laws import Pair
 from pcctrl.scripts.benchmarks.arm7_runs import Score, adaptive, arms, invertible, outside, simulate, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
@@ -78,20 +79,12 @@ def faulty(
     low, high = envs[0].get_wrapper_attr("action_space").low, envs[0].get_wrapper_attr("action_space").high
     controller = AdaptedTorque(invertible(believed), filter_.joint, values[1], (low, high))
     begin, end = round(1e3 * BEGIN), round(1e3 * END)
-    bad = {"motor side freezes": 7 + JOINT}.get(fault, JOINT)
-    last = np.zeros(len(seeds))
-    counts = np.zeros((3, len(seeds)))
+    bad, counts = {"motor side freezes": 7 + JOINT}.get(fault, JOINT), np.zeros((3, len(seeds)))
+    flaw = {FAULTS[1]: Stuck(), FAULTS[2]: Ramp(RUNAWAY), FAULTS[3]: Ramp(CREEPING)}.get(fault, Bias(0.0))
+    flaws = [During(flaw, BEGIN, END, [bad]).begin(np.random.default_rng(0), 14, 1e-3) for _ in seeds]
 
-    def spoil(k: int, y: Array) -> Array:
-        y = y.copy()
-        if fault == "motor side freezes":
-            if k <= begin:
-                last[:] = y[:, bad]
-            elif k < end:
-                y[:, bad] = last
-        elif fault.startswith("link") and begin <= k < end:
-            y[:, bad] += (RUNAWAY if "runs" in fault else CREEPING) * 1e-3 * (k - begin)
-        return y
+    def spoil(_: int, y: Array) -> Array:
+        return np.stack([spoilt(row) for spoilt, row in zip(flaws, y, strict=True)])
 
     law = Pair(filter_, controller)
 
