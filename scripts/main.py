@@ -35,7 +35,7 @@ _Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 after one line on stderr for a user's error, or 130 if interrupted."""
+    """Run one command; return 0, 2 after a line on stderr for a user's error, 130 if interrupted, or 1 if none reads."""
     # A terminal that cannot show µ shows ?; overflow in an extreme model is reported by its own error.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read along, such as head, has enough; nor must Python complain when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

@@ -152,6 +152,17 @@ def test_claims_fail_for_what_is_not_asked() -> None:
     assert [c.met for c in claims(scores)[3:]] == [False] * 3
 
 
+def test_what_is_repeated_is_of_the_published_seeds_alone() -> None:
+    one = np.ones(30)
+    good, ours = Score(*6 * (one,)), np.arange(30) < cruise.PUBLISHED
+    scores = {"PI, tuned": good, "aif-pid": good}
+    for name, (summed, integral, _) in cruise.REPEATED.items():
+        std = 3.5 if "learning" in name else 1.0
+        values = (np.where(ours, v, 1e3 * v) for v in (summed, 1.0, 1.0, integral, std, 1.0))
+        scores[name] = Score(*values)
+    assert all(c.met for c in claims(scores)[:3])
+
+
 def test_the_hill_pushes_and_friction_resists() -> None:
     # At rest only the hill of 4 rad: −g sin 4, sign 0 = 0.
     assert acceleration(np.zeros(1), 0.0)[0] == pytest.approx(-9.81 * math.sin(4.0))

@@ -203,9 +203,12 @@ def test_a_reader_that_has_enough_is_no_error(command: str) -> None:
     code = f"import sys; from pcctrl.scripts.main import main; sys.exit(main({command}))"
     ended = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
-    assert ended.stderr == b""
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_a_wrong_option_is_named_as_it_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
     line = complaint(capsys, "run", "Reacher-v5", "--plant.wrong.mass", "0")
     assert "--plant.wrong: wrong.mass: expected a positive" in line
+    assert "plant.horizon: expected a number of samples from 1 to 10000" in complaint(
+        capsys, "run", "Reacher-v5", "--plant.horizon", "10001"
+    )
