@@ -35,7 +35,7 @@ _Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 after a line on stderr for a user's error, 130 if interrupted, or 1 if none reads."""
+    """Run one command; return 0, 2 after a line on stderr for a user's error, 130 if interrupted, 1 if none reads."""
     # A terminal that cannot show µ shows ?; overflow in an extreme model is reported by its own error.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
