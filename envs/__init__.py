@@ -20,6 +20,7 @@ from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant, two_masses
 from pcctrl.envs.model_env import ModelEnv, Scene
 from pcctrl.envs.noise_options import ColourOptions, NoiseOptions, Plant
+from pcctrl.envs.own_options import ArmOptions, OwnOptions, OwnPlant, QuadrotorOptions
 from pcctrl.envs.plant_options import PlantOptions, SensedOptions
 from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
@@ -43,6 +44,7 @@ __all__ = [
     "Arm2Env",
     "Arm7Env",
     "ArmEnv",
+    "ArmOptions",
     "CartPoleEnv",
     "ColourOptions",
     "LightDarkEnv",
@@ -50,10 +52,13 @@ __all__ = [
     "MassSpringDamperEnv",
     "ModelEnv",
     "NoiseOptions",
+    "OwnOptions",
+    "OwnPlant",
     "Payload",
     "Plant",
     "PlantOptions",
     "QuadrotorEnv",
+    "QuadrotorOptions",
     "RegulationEnv",
     "Scene",
     "SensedOptions",
@@ -80,13 +85,16 @@ LINEAR = "pcctrl/LinearSystem-v0"
 LIGHT_DARK = "pcctrl/LightDark-v0"
 
 
-def plant_of(env_id: str, model: Path | None = None, options: SensedOptions | None = None) -> Plant:
+def plant_of(
+    env_id: str, model: Path | None = None, options: SensedOptions | None = None, own: Sequence[OwnOptions] = ()
+) -> Plant:
     """Return the plant behind an environment.
 
     Args:
         env_id: see `PLANTS` and `ARMS`, or `LINEAR`, `LIGHT_DARK`, or what `simulated` takes.
         model: TOML file of the linear system, two masses by default.
         options: of a simulation.
+        own: of one of ours; those in which nothing was chosen do not count.
 
     Raises:
         UnknownNameError: there is no such environment.
@@ -100,6 +108,9 @@ def plant_of(env_id: str, model: Path | None = None, options: SensedOptions | No
         raise ModelError(name="plant", expected="an MJCF file or a Gymnasium id", received=f"options for {env_id}")
     if model is not None and env_id != LINEAR:
         raise ModelError(name="model", expected=f"none, or env {LINEAR}", received=f"{model} for {env_id}")
+    for chosen in own:
+        if chosen.given():
+            return OwnPlant.of(env_id, chosen)
     if env_id == LINEAR:
         return LinearPlant(two_masses() if model is None else LinearModel.load(model))
     if not ours or env_id in SIMULATIONS:
@@ -117,6 +128,7 @@ def make(
     *,
     steps: int = 1000,
     model: Path | None = None,
+    own: Sequence[OwnOptions] = (),
 ) -> gym.Env[Any, Any]:
     """Return what ``pcctrl run`` runs in: an environment behind its sensors, with a task that agents can be made for.
 
@@ -126,11 +138,12 @@ def make(
         noise: of disturbance and sensors; by default the environment's own.
         steps: samples until an episode is truncated.
         model: TOML file of the linear system.
+        own: options of our arms and quadrotor.
 
     Raises:
         PcctrlError: there is no such environment, or an option does not fit it.
     """
-    known = plant_of(env_id, model, plant)
+    known = plant_of(env_id, model, plant, own)
     return (NoiseOptions() if noise is None else noise).make(env_id, known, max_episode_steps=steps)
 
 

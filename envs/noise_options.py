@@ -12,6 +12,7 @@ import numpy as np
 from pcctrl.arrays import choose, positive
 from pcctrl.envs.light_dark import LightDarkEnv
 from pcctrl.envs.linear_system import LinearPlant
+from pcctrl.envs.own_options import OwnPlant
 from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.models import Delayed, GenerativeModel
@@ -156,6 +157,8 @@ class NoiseOptions(ColourOptions):
         process, sensor = self._noises(plant)
         if isinstance(plant, LinearPlant):
             options["model"] = plant.model
+        elif isinstance(plant, OwnPlant):
+            options |= plant.chosen.given()
         elif isinstance(plant, SimulatedPlant):
             env_id, options["plant"] = SIMULATION, plant
         return gym.make(

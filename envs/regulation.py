@@ -166,10 +166,11 @@ class RegulationEnv(OwnFile, MujocoEnv):
         cost = self._distance() + effort
         forces = self._draw()
         self.data.ctrl[:] = u
-        for general, cartesian in zip(forces @ self._general, forces @ self._cartesian, strict=True):
-            self.data.qfrc_applied[:] = general
-            self.data.xfrc_applied[:] = cartesian.reshape(-1, 6)
+        for now in forces:
+            self._push(now)
             mujoco.mj_step(self.model, self.data)
+        # A white force has no value at a moment that an accelerometer could feel.
+        self._push(forces[-1] * [w.density == 0.0 for w in self.process_noise])
         mujoco.mj_forward(self.model, self.data)
         after = self._state()
         failed = not bool((np.abs(after) < self.bounds).all())
@@ -180,6 +181,10 @@ class RegulationEnv(OwnFile, MujocoEnv):
             self.render()  # type: ignore[no-untyped-call]
         info = {"state": after, "cost": cost, "disturbance": forces.mean(axis=0), "failed": failed}
         return self._readings(), -cost, failed, False, info
+
+    def _push(self, forces: Array) -> None:
+        self.data.qfrc_applied[:] = forces @ self._general
+        self.data.xfrc_applied[:] = (forces @ self._cartesian).reshape(-1, 6)
 
     def _draw(self) -> Array:
         """Return the forces (frame_skip, q) of the next sample, drawn in blocks."""

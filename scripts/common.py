@@ -1,9 +1,8 @@
-"""What the commands share: environments and agents by name, and comparisons with their progress."""
+"""What the commands share: agents by name, and comparisons with their progress."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,54 +12,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-import pcctrl
 from pcctrl import agents
 from pcctrl.arrays import choose
-from pcctrl.envs import NoiseOptions, PlantOptions, SimulatedPlant, plant_of
 from pcctrl.errors import ParameterError
 from pcctrl.evaluation import Comparison, Results, Summary, compare
 
-__all__ = ["build_agents", "compare_with_progress", "env_factory", "print_wide", "task_description"]
-
-
-def env_factory(
-    env_id: str, noise: NoiseOptions, steps: int, model: Path | None = None, options: PlantOptions | None = None
-) -> Callable[[], gym.Env[Any, Any]]:
-    """Return a picklable function that makes the environment, of the linear system in ``model`` or a simulation."""
-    if steps < 1:
-        raise ParameterError(name="steps", expected="at least 1", received=steps)
-    return functools.partial(noise.make, env_id, plant_of(env_id, model, options), max_episode_steps=steps)
-
-
-def task_description(
-    env_id: str,
-    noise: NoiseOptions,
-    steps: int,
-    settle: int,
-    model: Path | None = None,
-    options: PlantOptions | None = None,
-) -> dict[str, Any]:
-    """Return what results of this environment, noise and horizon belong to."""
-    plant = plant_of(env_id, model, options)
-    return {
-        "env": env_id,
-        **({} if model is None else {"model": model.read_text(encoding="utf-8")}),
-        **(plant.description() if isinstance(plant, SimulatedPlant) else {}),
-        "steps": steps,
-        "settle": settle,
-        "noise": noise.resolved(plant),
-        "pcctrl": pcctrl.__version__,
-    }
+__all__ = ["build_agents", "compare_with_progress", "print_wide"]
 
 
 def build_agents(
-    names: Sequence[str], env: gym.Env[Any, Any], console: Console
+    names: Sequence[str], env: gym.Env[Any, Any], console: Console, flag: str = "agents"
 ) -> tuple[dict[str, agents.Agent], dict[str, Any]]:
     """Return the agents for ``env`` by name, and the card of each; tuning shows a spinner."""
     for name in names:
-        choose("agents", name, agents.PRESETS)
+        choose(flag, name, agents.PRESETS)
     if len(set(names)) != len(names):
-        raise ParameterError(name="agents", expected="different names", received=" ".join(names))
+        raise ParameterError(name=flag, expected="different names", received=" ".join(names))
     task = agents.task_of(env)
     built = {}
     with console.status("") as status:

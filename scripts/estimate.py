@@ -41,6 +41,7 @@ from pcctrl.filters import (
 )
 from pcctrl.models import GenerativeModel, LinearModel
 from pcctrl.scripts.common import print_wide
+from pcctrl.scripts.setting import OwnSetting, typed
 
 __all__ = ["FILTERS", "NONLINEAR_FILTERS", "Estimate_"]
 
@@ -66,8 +67,8 @@ NONLINEAR_FILTERS: dict[str, Callable[[GenerativeModel], NonlinearFilter]] = {
 _USUAL = {True: ("pc", "kalman"), False: ("pc", "ekf", "ukf")}
 
 
-@dataclass(frozen=True)
-class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is what it makes)
+@dataclass(frozen=True, kw_only=True)
+class Estimate_(OwnSetting):  # noqa: N801 (its subcommand is called estimate; Estimate is what it makes)
     """Run filters on a recorded log and compare how well they predict it.
 
     The log is a CSV file whose columns are the model's sensors and inputs, optionally t and true states; an empty cell
@@ -79,6 +80,7 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
     are told the noise. The free energy is −ln p(y | past) a sample in nats: lower means better predictions.
 
     Example: pcctrl estimate flight.csv --model drone.toml --filters pc kalman --truth roll_rate --out out/flight
+
     Example: pcctrl estimate arm.csv --model arm.xml --plant.sensors qpos:elbow --noise.sensor-std 0.01
     """
 
@@ -154,11 +156,12 @@ class Estimate_:  # noqa: N801 (its subcommand is called estimate; Estimate is w
     def _model(self) -> GenerativeModel:
         if not self.model.endswith(".toml"):
             options = PlantOptions(**vars(self.plant))
-            plant = plant_of(self.model, None, options)
-            if isinstance(plant, SimulatedPlant):
-                return self.noise.told(plant)
-            return task_of(make(self.model, options, NoiseOptions(**vars(self.noise)))).model
-        for name, given in (("plant", self.plant), ("noise", self.noise)):
+            with typed(self.model):
+                plant = plant_of(self.model, None, options, self.own)
+                if isinstance(plant, SimulatedPlant):
+                    return self.noise.told(plant)
+                return task_of(make(self.model, options, NoiseOptions(**vars(self.noise)), own=self.own)).model
+        for name, given in (("plant", self.plant), ("noise", self.noise), *((o.group, o) for o in self.own)):
             if given != type(given)():
                 expected = "no options beside a TOML file, which says it all"
                 raise ParameterError(name=name, expected=expected, received=given)

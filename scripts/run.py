@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from pcctrl import agents
-from pcctrl.arrays import Array
-from pcctrl.envs import NoiseOptions, PlantOptions
+from pcctrl.arrays import Array, whole
 from pcctrl.evaluation import Comparison, compare
 from pcctrl.evaluation.logs import write_log
 from pcctrl.evaluation.report import write_report
 from pcctrl.evaluation.table import learned_lines, nis_doubts
 from pcctrl.filters import Status
-from pcctrl.scripts.common import build_agents, env_factory, task_description
+from pcctrl.scripts.common import build_agents
+from pcctrl.scripts.setting import Setting
 
 __all__ = ["Run"]
 
@@ -27,37 +25,28 @@ __all__ = ["Run"]
 _SHOWN = 8
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Run(Setting):
     """Run one agent for one episode and write its numbers and plots.
 
     Example: pcctrl run pcctrl/CartPole-v0 --agent aif --steps 500 --seed 3 --noise.colour ou --noise.s 0.1
+
+    Example: pcctrl run pcctrl/Arm7-v0 --agent aif-adaptive --arm.payload 1 0.5 --arm.wrong.mass 0.7
     """
 
-    env: Annotated[str, tyro.conf.Positional]
-    """Environment (see: pcctrl list), id of a Gymnasium MuJoCo task, or MJCF file."""
     agent: str = "aif"
     """Agent, see: pcctrl list."""
-    steps: int = 1000
-    """Samples in the episode."""
     seed: int = 0
     """Seed of the environment: start, disturbance and sensor noise."""
-    model: Path | None = None
-    """TOML file of the plant, for pcctrl/LinearSystem-v0; see: LinearModel.save."""
-    plant: PlantOptions = field(default_factory=PlantOptions)
-    """What is sensed and wanted, for an MJCF file or a Gymnasium MuJoCo task."""
-    noise: NoiseOptions = field(default_factory=NoiseOptions)
-    """Noise of disturbance and sensors; the agent is told it."""
     out: Path = Path("out/run")
     """Directory for config.json, summary.json, results.csv, plots, and log.csv (for: pcctrl estimate)."""
 
     def run(self, console: Console) -> None:
         """Run and report."""
-        make_env = env_factory(self.env, self.noise, self.steps, self.model, self.plant)
-        env = make_env()
-        built, cards = build_agents([self.agent], env, console)
-        task = task_description(self.env, self.noise, self.steps, 0, self.model, self.plant)
-        comparison = Comparison(make_env, built, self.steps, [self.seed], task, cards, jobs=1)
+        whole("seed", self.seed)
+        make_env, env = self.make()
+        built, cards = build_agents([self.agent], env, console, "agent")
+        comparison = Comparison(make_env, built, self.steps, [self.seed], self.description(0), cards, jobs=1)
         with console.status(f"Running {self.agent} for {self.steps} samples"):
             summaries, results = compare(comparison, self.out, fresh=True)
         model = agents.task_of(env).model

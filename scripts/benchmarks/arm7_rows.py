@@ -42,17 +42,17 @@ class Row(NamedTuple):
 
     kind: str
     axes: tuple[tuple[float, ...], ...]
-    around: tuple[float, ...] = (1.0, 1.25)
+    around: tuple[float, ...]
 
 
-_ROW = (WALKS, OMEGAS, LAGS, EXPONENTS, (1.0,))
+_ROW = (WALKS, OMEGAS, LAGS, EXPONENTS, (1.0,)), (0.75, 1.0)
 _PID = (ACCELERATIONS, (15.0, 21.0, 30.0), (0.0, 0.15, 0.3, 0.5))
 ROWS: dict[str, Row] = {
-    "aif, adapted": Row("lf", _ROW),
-    "aif, adapted, scale too": Row("lsf", _ROW),
-    "aif, random walk": Row("", _ROW),
-    _JUMPS: Row("jump", _ROW),
-    _SAME: Row("ou", _ROW),
+    "aif, adapted": Row("lf", *_ROW),
+    "aif, adapted, scale too": Row("lsf", *_ROW),
+    "aif, random walk": Row("", *_ROW),
+    _JUMPS: Row("jump", *_ROW),
+    _SAME: Row("ou", *_ROW),
     "Slotine–Li, Kalman": Row(
         "sl", (ACCELERATIONS, (15.0, 21.0, 30.0, 42.0), (0.0, 0.3), (0.0, *EXPONENTS[1:]), (10.0, 100.0)), (0.5, 2.0)
     ),

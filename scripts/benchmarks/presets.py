@@ -16,7 +16,8 @@ from pcctrl.envs import PLANTS, NoiseOptions
 from pcctrl.evaluation import Comparison, Summary
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
 from pcctrl.scripts.benchmarks.systems import SMOOTHNESS, colours
-from pcctrl.scripts.common import build_agents, compare_with_progress, env_factory, task_description
+from pcctrl.scripts.common import build_agents, compare_with_progress
+from pcctrl.scripts.setting import Setting
 
 __all__ = ["AGENTS", "COLOURS", "ENVS", "claims", "run", "summaries_at"]
 
@@ -52,8 +53,8 @@ def summaries_at(
         task: dict[str, Any] = {"env": env_id, "steps": STEPS, "settle": SETTLE, "noise": colour}
     else:
         noise = replace(told, s=None if told.s is None else told.s * dt)
-        make_env = env_factory(env_id, noise, STEPS)
-        task = task_description(env_id, noise, STEPS, SETTLE)
+        setting = Setting(env=env_id, steps=STEPS, noise=noise)
+        make_env, task = setting.make()[0], setting.description(SETTLE)
     built, cards = build_agents(AGENTS, make_env(), console)
     comparison = Comparison(make_env, built, STEPS, range(seeds), task, cards, min(2, os.cpu_count() or 1), SETTLE)
     directory = out / f"{_short(env_id)}-{colour.replace(' ', '').replace('/', '-')}"

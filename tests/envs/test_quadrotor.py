@@ -82,6 +82,15 @@ def test_an_accelerometer_feels_the_gusts_and_motion_capture_does_not() -> None:
     assert np.abs(y - deaf)[7:].max() > 0.5
 
 
+def test_an_accelerometer_feels_nothing_of_white_forces_as_the_model_says() -> None:
+    white = [White(density=0.05)] * 3 + QUIET[3:]
+    env = QuadrotorEnv(white, sensing="imu")
+    assert env.linear_model(told(env)).noise_output is None
+    sensed = Sensors(env, told(env))
+    _, nis = flown(sensed, agents.make("aif", sensed), 400)
+    assert abs(nis[50:].mean() - 10.0) < 4.5 * np.sqrt(2.0 * 10.0 / 350)
+
+
 def test_rotors_lag() -> None:
     env = QuadrotorEnv(QUIET)
     env.start_std = (0.0,) * 16

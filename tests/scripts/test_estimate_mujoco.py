@@ -135,7 +135,7 @@ def test_what_cannot_be_steered_can_be_estimated(
     # Not told what was done, a filter is surprised.
     assert found[2]["free_energy"] > found[0]["free_energy"] + 0.1
     capsys.readouterr()
-    for model, names in ((free, ["lift", "ctrlrange is missing"]), (still, ["inputs", "actuator"])):
+    for model, names in ((free, ["lift", "ctrlrange is missing"]), (still, ["env", "actuator"])):
         assert main(["run", str(model), "--steps", "5", "--out", str(tmp_path / "run"), *SENSED, *WHITE]) == 2
         line = capsys.readouterr().err
         assert line.count("\n") == 1
