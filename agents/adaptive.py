@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from pcctrl.agents.agent import Agent, Card
-from pcctrl.controllers import AdaptedTorque, LowPass, modal_bandwidth
+from pcctrl.controllers import AdaptedTorque, LowPass, ModalBandwidth
 from pcctrl.errors import ModelError
 from pcctrl.filters import Jump, NonlinearPCFilter
 from pcctrl.models import AdaptiveModel, MujocoMechanics, MujocoModel, MujocoParameters, Parameter, Task
@@ -67,7 +67,7 @@ def aif_adaptive(
 
     Args:
         task: with a MuJoCo model of one motor a joint, in Euler steps, and no delays.
-        bandwidth: ω of the law in rad/s, of a mode of mean mass; heavier ones are slower, see `modal_bandwidth`.
+        bandwidth: ω of the law in rad/s, of a mode of mean mass; heavier ones are slower, see `ModalBandwidth`.
         rate: of the random walk that answers for the rest, of a joint's greatest torque, per √s.
         loads: bodies that may be heavier.
 
@@ -84,8 +84,7 @@ def aif_adaptive(
     plant, believed = learning(model, MujocoMechanics(model, loads=loads, scale=True).parameters)
     jumps = jumping([one.name for one in believed.parameters])
     filter_ = NonlinearPCFilter(believed, 1, iterations=1, refresh=_REFRESH, jumps=jumps)
-    mass = MujocoMechanics(model).mass_matrix(model.start[0])
-    omega = modal_bandwidth(mass, bandwidth, most=_FASTEST / model.dt)
+    omega = ModalBandwidth(MujocoMechanics(model), bandwidth, model.start[0], most=_FASTEST / model.dt)
     law = AdaptedTorque(plant, filter_.joint, omega, (task.low, task.high))
     return Agent(
         filter_,

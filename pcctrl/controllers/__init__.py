@@ -9,13 +9,14 @@ from pcctrl.controllers.inverse_dynamics import ComputedTorque, Integral, Invers
 from pcctrl.controllers.iterated import PlanStatus
 from pcctrl.controllers.linear_quadratic import LQR, ExpectedFreeEnergy
 from pcctrl.controllers.low_pass import LowPass, LowPassState
+from pcctrl.controllers.modal import ModalBandwidth, Modes, modal_bandwidth
 from pcctrl.controllers.pid import PID, PIDState
 from pcctrl.controllers.precision_pid import ActiveInferencePID, PrecisionState
 from pcctrl.controllers.receding import Plan, PlanInfo, RecedingHorizon
 from pcctrl.controllers.reflex import ReflexArc, ReflexState
 from pcctrl.controllers.sampling import Policies, SamplingHorizon, SamplingInfo
 from pcctrl.controllers.scheduled import GainScheduledLQR, Schedule
-from pcctrl.controllers.tracking import Disturbance, Reference, modal_bandwidth
+from pcctrl.controllers.tracking import Disturbance, Reference
 from pcctrl.controllers.unbiased import UnbiasedInference
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "InverseDynamics",
     "LowPass",
     "LowPassState",
+    "ModalBandwidth",
     "ModelReferenceAdaptive",
+    "Modes",
     "PIDState",
     "Parameters",
     "Plan",

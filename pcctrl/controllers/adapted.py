@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, limited
-from pcctrl.controllers.quadratic import cost_matrix
+from pcctrl.controllers.modal import ModalBandwidth, Modes, as_bandwidth, modes_at, no_modes, turned
 from pcctrl.controllers.tracking import Reference, reference
 from pcctrl.filters import Belief
 
@@ -42,8 +42,8 @@ class AdaptedTorque:
     Args:
         plant: of the filter's `AdaptiveModel`; or with no parameters, if the filter adapts none.
         joint: what the filter believes, ``filter.joint``, of which the first 2 nv states are the joints'.
-        bandwidth: Ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv), see
-            `modal_bandwidth`.
+        bandwidth: Ω in rad/s: one number, one for each joint (nv,), a symmetric matrix (nv, nv), or one that follows
+            the arm, `ModalBandwidth`.
         limits: (low, high) of the torques, each one number or (nv,).
         damping: damping ratio ζ; with 1 both poles are at −ω.
 
@@ -54,30 +54,27 @@ class AdaptedTorque:
 
     plant: Invertible
     joint: GeneralisedModel
-    bandwidth: ArrayLike
+    bandwidth: ArrayLike | ModalBandwidth
     limits: tuple[ArrayLike, ArrayLike] | None = None
     damping: float = 1.0
     _rest: Array = field(init=False, repr=False)
-    _gains: tuple[Array, Array] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         nv = len(self.joint.input)
-        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
-        object.__setattr__(self, "bandwidth", bandwidth)
+        object.__setattr__(self, "bandwidth", as_bandwidth(self.bandwidth, nv))
         object.__setattr__(self, "damping", positive("damping", self.damping))
-        object.__setattr__(self, "_gains", (bandwidth @ bandwidth, 2.0 * self.damping * bandwidth))
         object.__setattr__(self, "limits", bounds(self.limits, nv))
         object.__setattr__(self, "_rest", as_array("start", self.joint.model.start[0][: 2 * nv], (2 * nv,)))
 
-    def init(self, batch: tuple[int, ...] = ()) -> None:  # noqa: ARG002
-        """Return no memory."""
-        return
+    def init(self, batch: tuple[int, ...] = ()) -> Modes | None:
+        """Return no memory, or that of a bandwidth that follows the arm."""
+        return no_modes(self.bandwidth, len(self.joint.input), batch)
 
-    def act(self, state: None, belief: Belief, goal: Goal = None) -> tuple[None, Array, ControlInfo]:
-        """Return no memory, the torques within the limits (..., nv), and what they were made of.
+    def act(self, state: Modes | None, belief: Belief, goal: Goal = None) -> tuple[Modes | None, Array, ControlInfo]:
+        """Return the memory, the torques within the limits (..., nv), and what they were made of.
 
         Args:
-            state: None.
+            state: from `init` or the last call.
             belief: of the filter.
             goal: states (..., 2 nv), of a `Preview` as they will be.
 
@@ -85,31 +82,33 @@ class AdaptedTorque:
             ShapeError: a belief of something else, or a goal of another size.
         """
         now, x, theta = self._read(belief, goal)
+        memory, omega = modes_at(self.bandwidth, state, now.position)
         forecast = self._forecast(belief)
-        unlimited = self.plant.torque(x, self._drawn(now, now.state - x), theta) + forecast
-        return state, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
+        unlimited = self.plant.torque(x, self._drawn(omega, now, now.state - x), theta) + forecast
+        return memory, limited(unlimited, *self.limits), ControlInfo(unlimited, forecast)  # type: ignore[misc]
 
-    def feedforward(self, state: None, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
+    def feedforward(self, state: Modes | None, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
         """Return the torques (..., nv) that the goal itself takes, with the parameters as they are believed to be."""
         now, _, theta = self._read(belief, goal)
         return self.plant.torque(now.state, now.acceleration, theta)
 
-    def follow(self, state: None, belief: Belief, goal: Goal = None) -> tuple[None, ControlInfo, Array]:
+    def follow(self, state: Modes | None, belief: Belief, goal: Goal = None) -> tuple[Modes | None, ControlInfo, Array]:
         """Return memory and info of `act`, and the torques of `feedforward`, for less than both."""
         now, x, theta = self._read(belief, goal)
+        memory, omega = modes_at(self.bandwidth, state, now.position)
         target, forecast = now.state, self._forecast(belief)
-        a = self._drawn(now, target - x)
+        a = self._drawn(omega, now, target - x)
         if a.ndim == 1:
             states = np.concatenate((x, target)).reshape(2, -1)
             wish, takes = self.plant.torque(states, np.concatenate((a, now.acceleration)).reshape(2, -1), theta)
         else:
             wish, takes = self.plant.torque(x, a, theta), self.plant.torque(target, now.acceleration, theta)
-        return state, ControlInfo(wish + forecast, forecast), takes
+        return memory, ControlInfo(wish + forecast, forecast), takes
 
-    def _drawn(self, now: Reference, away: Array) -> Array:
+    def _drawn(self, omega: Array, now: Reference, away: Array) -> Array:
         """Return the acceleration (..., nv) of the goal and of an error (..., 2 nv) that dies out."""
-        nv, (stiffness, damping) = away.shape[-1] // 2, self._gains
-        return now.acceleration + away[..., nv:] @ damping + away[..., :nv] @ stiffness
+        nv = away.shape[-1] // 2
+        return now.acceleration + turned(omega, 2.0 * self.damping * away[..., nv:] + turned(omega, away[..., :nv]))
 
     def _read(self, belief: Belief, goal: Goal) -> tuple[Reference, Array, Array]:
         """Return what is wanted now, the joints' state (..., 2 nv) and the parameters (..., k)."""

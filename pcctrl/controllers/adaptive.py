@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, as_array, non_negative, per_item, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, limited
+from pcctrl.controllers.modal import ModalBandwidth, Modes, as_bandwidth, modes_at, no_modes, turned
 from pcctrl.controllers.quadratic import cost_matrix
 from pcctrl.controllers.tracking import Follower, errors, reference, settle
 from pcctrl.errors import ParameterError
@@ -27,9 +28,11 @@ class Parameters(NamedTuple):
 
     Args:
         value: θ (..., k), in the units of `Mechanics.parameters`.
+        modes: of a bandwidth that follows the arm, or None.
     """
 
     value: Array
+    modes: Modes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +46,14 @@ class SlotineLi(Follower):
     Without a leak :math:`\tfrac12 s^\top Ms + \tfrac12|\hat\theta - \theta|^2_{\Gamma^{-1}}` never grows: the error
     goes to 0 whatever θ does, and θ to the truth where the motion excites it. Parameters are kept within bounds, and
     stand still while a torque is at its limit. With all θ known the error has its poles at −ω, as in `ComputedTorque`.
-    A matrix Ω must leave MΩ + ΩM positive definite, as that of `modal_bandwidth` does where the arm is much like there.
+    A matrix Ω must leave MΩ + ΩM positive definite, as that of `ModalBandwidth` does, whose own change is left out.
     Source: Slotine & Li 1987; the leak of Ioannou & Kokotović 1984.
 
     Args:
         mechanics: of the plant, with the parameters that are learned.
         dt: sample time in seconds.
-        bandwidth: Ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv).
+        bandwidth: Ω in rad/s: one number, one for each joint (nv,), a symmetric matrix (nv, nv), or one that follows
+            the arm, `ModalBandwidth`.
         rest: state (2 nv,) to hold without a goal.
         rates: Γ, (k,) or one number, in the square of a parameter's unit per J.
         low: (k,) or one number, least parameters.
@@ -63,7 +67,7 @@ class SlotineLi(Follower):
 
     mechanics: Mechanics
     dt: float
-    bandwidth: ArrayLike
+    bandwidth: ArrayLike | ModalBandwidth
     rest: ArrayLike
     rates: ArrayLike
     low: ArrayLike = -np.inf
@@ -77,14 +81,15 @@ class SlotineLi(Follower):
         if (rates < 0.0).any():
             raise ParameterError(name="rates", expected="numbers of at least 0", received=self.rates)
         low, high = bounds((self.low, self.high), k)
-        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
+        bandwidth = as_bandwidth(self.bandwidth, nv)
         leak = non_negative("leak", self.leak)
         settle(self, nv, bandwidth=bandwidth, rates=rates, low=low, high=high, leak=leak)
 
     def init(self, batch: tuple[int, ...] = ()) -> Parameters:
         """Return parameters of 0, or the bound nearest to it: the model as it is."""
         start = limited(np.zeros(len(self.mechanics.parameters)), np.asarray(self.low), np.asarray(self.high))
-        return Parameters(np.broadcast_to(start, (*batch, len(start))).copy())
+        modes = no_modes(self.bandwidth, self.mechanics.degrees, batch)
+        return Parameters(np.broadcast_to(start, (*batch, len(start))).copy(), modes)
 
     def act(self, state: Parameters, belief: Belief, goal: Goal = None) -> tuple[Parameters, Array, ControlInfo]:
         """Return the new parameters, the torques within the limits (..., nv), and what they were made of.
@@ -97,20 +102,21 @@ class SlotineLi(Follower):
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        nv, w = self.mechanics.degrees, np.asarray(self.bandwidth)
+        nv = self.mechanics.degrees
         x, now, error, moving = errors(belief, goal, self.rest, self.dt)
-        rate, acceleration = now.rate + error @ w, now.acceleration + moving @ w
+        modes, omega = modes_at(self.bandwidth, state.modes, now.position)
+        rate, acceleration = now.rate + turned(omega, error), now.acceleration + turned(omega, moving)
         sliding = x[..., nv:] - rate
         # − M Ω s is in the acceleration asked for.
         Y = self.mechanics.regressor(x, acceleration, rate)
         learned = (Y @ state.value[..., None])[..., 0]
-        unlimited = self.mechanics.inverse(x, acceleration - sliding @ w, rate) + learned
+        unlimited = self.mechanics.inverse(x, acceleration - turned(omega, sliding), rate) + learned
         u = limited(unlimited, *self.limits)  # type: ignore[misc]
         descent = np.asarray(self.rates) * (np.swapaxes(Y, -1, -2) @ sliding[..., None])[..., 0]
         value = state.value - self.dt * (descent + self.leak * state.value)
         value = limited(value, np.asarray(self.low), np.asarray(self.high))
         free = (u == unlimited).all(axis=-1, keepdims=True)
-        return Parameters(np.where(free, value, state.value)), u, ControlInfo(unlimited, learned)
+        return Parameters(np.where(free, value, state.value), modes), u, ControlInfo(unlimited, learned)
 
     def feedforward(self, state: Parameters, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002
         """Return the torques (..., nv) that the goal itself takes, with the parameters as they have been learned."""

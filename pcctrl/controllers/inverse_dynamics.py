@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from pcctrl.arrays import Array, non_negative, positive
 from pcctrl.controllers.base import ControlInfo, Controller, Goal, limited
-from pcctrl.controllers.quadratic import cost_matrix
+from pcctrl.controllers.modal import ModalBandwidth, Modes, as_bandwidth, modes_at, no_modes, turned
 from pcctrl.controllers.reflex import ReflexState
 from pcctrl.controllers.tracking import Disturbance, Follower, errors, reference, settle
 from pcctrl.filters import Belief
@@ -27,13 +26,15 @@ class Integral(NamedTuple):
 
     Args:
         drawn: K_i ∫ (q_d − q) dt, (..., nv) rad/s².
+        modes: of a bandwidth that follows the arm, or None.
     """
 
     drawn: Array
+    modes: Modes | None = None
 
     def grown(self, more: Array, clamp: float) -> Integral:
         """Return it with more (..., nv), within ±clamp."""
-        return Integral(np.minimum(np.maximum(self.drawn + more, -clamp), clamp))
+        return Integral(np.minimum(np.maximum(self.drawn + more, -clamp), clamp), self.modes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,8 @@ class ComputedTorque(Follower):
     Args:
         mechanics: of the plant.
         dt: sample time in seconds.
-        bandwidth: ω in rad/s: one number, one for each joint (nv,), or a symmetric matrix (nv, nv), see
-            `modal_bandwidth`.
+        bandwidth: ω in rad/s: one number, one for each joint (nv,), a symmetric matrix (nv, nv), or one that follows
+            the arm, `ModalBandwidth`.
         rest: state (2 nv,) to hold without a goal.
         integral: whether there is one.
         clamp: rad/s², what the integral may ask for at most.
@@ -66,7 +67,7 @@ class ComputedTorque(Follower):
 
     mechanics: Mechanics
     dt: float
-    bandwidth: ArrayLike
+    bandwidth: ArrayLike | ModalBandwidth
     rest: ArrayLike
     integral: bool = False
     clamp: float = 50.0
@@ -76,7 +77,7 @@ class ComputedTorque(Follower):
 
     def __post_init__(self) -> None:
         nv = self.mechanics.degrees
-        bandwidth = cost_matrix("bandwidth", self.bandwidth, nv, definite=True)
+        bandwidth = as_bandwidth(self.bandwidth, nv)
         settle(
             self,
             nv,
@@ -85,15 +86,10 @@ class ComputedTorque(Follower):
             damping=positive("damping", self.damping),
         )
 
-    @cached_property
-    def _gains(self) -> tuple[Array, Array, Array]:
-        w = np.asarray(self.bandwidth)
-        pair = 2.0 * self.damping
-        return ((1.0 + pair) * w @ w, (1.0 + pair) * w, w @ w @ w) if self.integral else (w @ w, pair * w, 0.0 * w)
-
     def init(self, batch: tuple[int, ...] = ()) -> Integral:
         """Return an empty memory."""
-        return Integral(np.zeros((*batch, self.mechanics.degrees)))
+        nv = self.mechanics.degrees
+        return Integral(np.zeros((*batch, nv)), no_modes(self.bandwidth, nv, batch))
 
     def act(self, state: Integral, belief: Belief, goal: Goal = None) -> tuple[Integral, Array, ControlInfo]:
         """Return the new memory, the torques within the limits (..., nv), and what they were made of.
@@ -106,10 +102,13 @@ class ComputedTorque(Follower):
         Raises:
             ShapeError: a belief of something else, or a goal of another size.
         """
-        kp, kd, ki = self._gains
         x, now, error, moving = errors(belief, goal, self.rest, self.dt)
+        modes, omega = modes_at(self.bandwidth, state.modes, now.position)
+        state = state._replace(modes=modes)
         M, rest = self.mechanics.terms(x)
-        drawn = now.acceleration + error @ kp + moving @ kd + state.drawn
+        near, pair = turned(omega, error), 2.0 * self.damping
+        asked = (1.0 + pair) * (near + moving) if self.integral else near + pair * moving
+        drawn = now.acceleration + turned(omega, asked) + state.drawn
         forecast = np.zeros(rest.shape)
         if self.disturbance is not None:
             forecast = -self.disturbance.torque(belief, M)
@@ -118,7 +117,7 @@ class ComputedTorque(Follower):
         if not self.integral:
             return state, u, ControlInfo(unlimited, forecast)
         free = np.where(u == unlimited, error, 0.0)
-        memory = state.grown(self.dt * free @ ki, self.clamp)
+        memory = state.grown(self.dt * turned(omega, turned(omega, turned(omega, free))), self.clamp)
         return memory, u, ControlInfo(unlimited, forecast)
 
     def feedforward(self, state: Integral, belief: Belief, goal: Goal = None) -> Array:  # noqa: ARG002

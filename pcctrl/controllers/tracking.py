@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, all_finite, as_array, frozen, non_negative, positive
+from pcctrl.arrays import Array, as_array, positive
 from pcctrl.controllers.base import ControlInfo, Goal, bounds, check_belief, wanted
-from pcctrl.controllers.quadratic import cost_matrix
-from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.filters import Belief
 
-__all__ = ["Disturbance", "Errors", "Follower", "Reference", "errors", "modal_bandwidth", "reference", "settle"]
+__all__ = ["Disturbance", "Errors", "Follower", "Reference", "errors", "reference", "settle"]
 
 
 class Reference(NamedTuple):
@@ -73,42 +71,6 @@ def errors(belief: Belief, goal: Goal, rest: ArrayLike, dt: float) -> Errors:
     check_belief(belief, 2 * nv)
     x, now = belief.state, reference(goal, rest, dt)
     return Errors(x, now, now.position - x[..., :nv], now.rate - x[..., nv:])
-
-
-def modal_bandwidth(mass: ArrayLike, bandwidth: float, exponent: float = 1.0 / 3.0, most: float = np.inf) -> Array:
-    r"""Return natural frequencies Ω (nv, nv) in rad/s that are the lower, the heavier what moves.
-
-    .. math:: \Omega = \omega\,(M / \bar m)^{-p},\qquad \bar m = \operatorname{tr} M / n_v
-
-    The regulator that minimises :math:`\int |e|^2 + \rho|\dot u|^2`, which has a prior over the change of the
-    torques beside one over the error, has the poles of a mode of mass m at the distance
-    :math:`(\sqrt\rho\, m)^{-1/3}` of 0: p = 1/3, at which a torque's change buys as much wherever it is spent. With
-    p = 0 all modes are alike, as in a textbook's computed torque. Modes matter where joints are coupled: two axes that
-    are nearly in line are light against each other, and heavy together.
-
-    Args:
-        mass: M (nv, nv) at the operating point, in kg·m² or kg, of joints that all turn or all slide: |e|² must mean
-            something.
-        bandwidth: ω in rad/s, of a mode of mean mass.
-        exponent: p.
-        most: rad/s that no mode exceeds, as a loop of samples bears it.
-
-    Raises:
-        ShapeError: a mass that is not a square matrix.
-        ParameterError: a mass that is not positive definite, another argument that is out of its range, or frequencies
-            beyond all numbers.
-    """
-    matrix = as_array("mass", mass, ("nv", "nv"))
-    if not matrix.size:
-        raise ShapeError(name="mass", expected="a matrix (nv, nv)", received=f"shape {matrix.shape}")
-    m, V = np.linalg.eigh(cost_matrix("mass", matrix, len(matrix), definite=True))
-    with np.errstate(over="ignore"):
-        omega = positive("bandwidth", bandwidth) * (m / m.mean()) ** -non_negative("exponent", exponent)
-    if most != np.inf:
-        omega = np.minimum(omega, positive("most", most))
-    if not all_finite(omega):
-        raise ParameterError(name="exponent", expected="finite frequencies", received=f"{exponent} for masses {m}")
-    return frozen((V * omega) @ V.T)
 
 
 class Follower:

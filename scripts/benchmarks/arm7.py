@@ -29,8 +29,8 @@ _LAST_SEEDS = (1, 2, 3, 4)
 _FINER = ((0.6, 1.0, 1.6), (0.85, 1.0, 1.18), (1.0,), (1.0,))
 _LAST = (0.88, 0.96, 1.04, 1.14)
 # Root mean squares of the torques' changes from one millisecond to the next that all rows may have where the model is
-# wrong, N·m: 5, 10 and 30 % of what the arm's maker allows. The motion itself takes 0.03.
-CAPS = (0.05, 0.1, 0.3)
+# wrong, N·m: 10 and 30 % of what the arm's maker allows. The motion itself takes 0.03.
+CAPS = (0.1, 0.3)
 # How much of others' errors an adapted row may have.
 _ASKED = {
     "aif, random walk": 0.8,

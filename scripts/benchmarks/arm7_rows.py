@@ -9,7 +9,7 @@ import numpy as np
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.agents.adaptive import PRIORS, jumping
 from pcctrl.arrays import Array
-from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, SlotineLi, modal_bandwidth
+from pcctrl.controllers import AdaptedTorque, ComputedTorque, LowPass, ModalBandwidth, SlotineLi
 from pcctrl.controllers.low_pass import Following
 from pcctrl.filters import Jump
 from pcctrl.models import MujocoModel
@@ -20,7 +20,7 @@ __all__ = ["JUMP_RATE", "LIKE_WALK", "ROWS", "Row", "build"]
 
 # Seconds that an Ornstein-Uhlenbeck torque lasts: gravity that is wrong does not go away.
 _DRIFT_TIME = 10.0
-WALKS, OMEGAS, LAGS, EXPONENTS = (0.7, 1.4, 4.0), (30.0, 45.0, 68.0), (0.2, 0.35), (1.0 / 6.0, 1.0 / 3.0)
+WALKS, OMEGAS, LAGS, EXPONENTS = (0.7, 1.4, 4.0), (36.0, 54.0, 80.0), (0.2, 0.35), (1.0 / 6.0, 1.0 / 3.0)
 ACCELERATIONS = (0.1, 0.3)
 # The same torque as the walk's but for its spectrum at low frequencies: it takes that row's setting.
 _SAME = "aif, Ornstein–Uhlenbeck"
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     Args:
         kind: see `build`.
         axes: of its grid. The first is the filter's, one run each; the others are the law's, in a batch: bandwidth ω in
-            rad/s, the low-pass filter's time in 1/ω, the exponent of `modal_bandwidth`, and the rate of learning
+            rad/s, the low-pass filter's time in 1/ω, the exponent of `ModalBandwidth`, and the rate of learning
             ("sl") or the damping ζ of two poles.
         around: by what the last of the best point's values is multiplied in a finer search.
     """
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 
 _ROW = (WALKS, OMEGAS, LAGS, EXPONENTS, (1.0,)), (0.75, 1.0)
-_PID = (ACCELERATIONS, (15.0, 21.0, 30.0), (0.0, 0.15, 0.3, 0.5))
+_PID = (ACCELERATIONS, (16.0, 24.0, 36.0), (0.0, 0.15, 0.3, 0.5))
 ROWS: dict[str, Row] = {
     "aif, adapted": Row("lf", *_ROW),
     "aif, adapted, scale too": Row("lsf", *_ROW),
@@ -77,8 +77,10 @@ def build(kind: str, env: Any, values: Array) -> Law:
     limits = box.low, box.high
     plain = told(env)
     dt, home = plain.dt, plain.start[0]
-    mass = mechanics(plain).mass_matrix(home)
-    bandwidths = [modal_bandwidth(mass, omega, p) for omega, p in zip(omegas, exponents, strict=True)]
+    bandwidths = [
+        ModalBandwidth(mechanics(plain), omega, home, p) if p else omega
+        for omega, p in zip(omegas, exponents, strict=True)
+    ]
     laws: list[Following] = []
     if kind == "pid":
         for omega, zeta in zip(bandwidths, others, strict=True):

@@ -14,7 +14,7 @@ from rich.console import Console
 from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.agents.adaptive import jumping
 from pcctrl.arrays import Array
-from pcctrl.controllers import AdaptedTorque, LowPass
+from pcctrl.controllers import AdaptedTorque, LowPass, ModalBandwidth
 from pcctrl.models import MujocoModel
 from pcctrl.scripts.benchmarks.arm7_runs import adaptive, arms, invertible, mechanics, outside, told
 from pcctrl.scripts.benchmarks.claims import Claim, claim, claims_table, plain_table
@@ -73,7 +73,8 @@ def measure(kinds: str, refresh: int, samples: int = SAMPLES) -> Times:
     believed = adaptive(model, kinds) if kinds else model
     filter_ = outside(believed, refresh=refresh, jumps=jumping(mechanics(model, kinds).parameters))
     low, high = env.get_wrapper_attr("action_space").low, env.get_wrapper_attr("action_space").high
-    law = LowPass(AdaptedTorque(invertible(believed), filter_.joint, _OMEGA, (low, high)), model.dt, 0.5 / _OMEGA)
+    omega = ModalBandwidth(mechanics(model), _OMEGA, model.start[0])
+    law = LowPass(AdaptedTorque(invertible(believed), filter_.joint, omega, (low, high)), model.dt, 0.35 / _OMEGA)
     agent = RealTimeAgent(Agent(filter_, law))
     physics = _physics(model)
     y, info = env.reset(seed=0)

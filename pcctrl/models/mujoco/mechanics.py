@@ -61,7 +61,7 @@ class MujocoMechanics:
         data.ctrl[:] = np.arange(1.0, mjmodel.nu + 1.0)
         mujoco.mj_forward(mjmodel, data)
         inputs = list(self.model.inputs or ())
-        pushed = [data.actuator(name).ctrl[0] for name in inputs]
+        pushed = data.ctrl[self.model._sim.inputs]
         if len(pushed) != nv or not np.allclose(data.qfrc_actuator, pushed):
             raise ModelError(name="model", expected="one motor of gear 1 a joint, in their order", received=inputs)
         bodies = [mjmodel.body(i).name for i in range(mjmodel.nbody)]
