@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import cpu_count
 
 import numpy as np
@@ -69,16 +69,10 @@ def agent_of(plant: Plant, name: str, samples: float) -> Agent:
     if name == "lqg":
         linear = plant.linear(samples)
         return Agent(KalmanFilter(linear), LQR(linear, weight, rho, model.limits), card=Card("variances"))
-    planner = RecedingHorizon(
-        planned,
-        weight,
-        rho,
-        horizon=plant.horizon,
-        iterations=plant.iterations,
-        reserve=plant.reserve,
-        terminal_precision=None if plant.end is None else plant.end * np.array(weight),
-    )
     if name == "ekf-ilqr":
+        planner = RecedingHorizon(
+            planned, weight, rho, horizon=plant.horizon, iterations=plant.iterations, reserve=plant.reserve
+        )
         return Agent(ExtendedKalmanFilter(model), planner, card=Card("variances"))
     # A tumbling pendulum's prior may be on the wrong side of the minimum: iterating gains nothing, so once.
     coding = NonlinearPCFilter(model, ORDER, iterations=1)
@@ -89,7 +83,16 @@ def agent_of(plant: Plant, name: str, samples: float) -> Agent:
             planned, weight, rho, noises, horizon=horizon, plans=plans, elites=max(2, plans // 8), order=ORDER
         )
         return Agent(coding, sampler, card=Card("noise, with its colour"))
-    return Agent(coding, replace(planner, order=ORDER), card=Card("noise, with its colour"))
+    planner = RecedingHorizon(
+        planned,
+        weight,
+        rho,
+        horizon=plant.horizon,
+        iterations=plant.iterations,
+        reserve=plant.reserve,
+        order=ORDER,
+    )
+    return Agent(coding, planner, card=Card("noise, with its colour"))
 
 
 def episode(plant: Plant, agent: Agent, samples: float, seed: int) -> Episode:

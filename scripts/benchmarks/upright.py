@@ -49,7 +49,6 @@ class Plant:
         reset: from a seed to the true state (n,).
         up: which states (..., n) are up.
         always: whether it is to be up all the time, not just at the end.
-        end: Π at the end of a plan by derivatives, as a multiple of that on the way, or None for a regulator's.
     """
 
     name: str
@@ -68,7 +67,6 @@ class Plant:
     reset: Callable[[int], Array]
     up: Callable[[Array], NDArray[np.bool_]]
     always: bool = False
-    end: float | None = None
 
     def noises(self, samples: float) -> tuple[Sequence[Noise], Sequence[Noise]]:
         """Return process and sensor noise, smooth over so many samples, or white for 0."""
