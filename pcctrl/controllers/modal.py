@@ -104,7 +104,7 @@ class ModalBandwidth:
     rest: ArrayLike
     exponent: float = 1.0 / 3.0
     most: float = np.inf
-    refresh: int = 20
+    refresh: int = 50
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rest", as_array("rest", self.rest, (2 * self.mechanics.degrees,)))
@@ -146,6 +146,11 @@ def modes_at(bandwidth: ArrayLike | ModalBandwidth, modes: Modes | None, positio
     """Return the memory of a law's Ω, and Ω (..., nv, nv), where the reference is at a position (..., nv)."""
     if not isinstance(bandwidth, ModalBandwidth) or modes is None:
         return modes, np.asarray(bandwidth)
+    if modes.left.ndim == 0:
+        # One arm, at 1 kHz: no masks.
+        left = int(modes.left)
+        omega = modes.omega if left > 0 else bandwidth.at(position)
+        return Modes(omega, np.array((left if left > 0 else bandwidth.refresh) - 1)), omega
     due = modes.left <= 0
     if not np.count_nonzero(due):
         return Modes(modes.omega, modes.left - 1), modes.omega
@@ -157,5 +162,7 @@ def modes_at(bandwidth: ArrayLike | ModalBandwidth, modes: Modes | None, positio
 def turned(omega: Array, vector: Array) -> Array:
     """Return Ω v (..., nv)."""
     if omega.ndim == 2:
-        return np.asarray(vector @ omega)
+        # Ω is symmetric.
+        product: Array = vector.dot(omega)
+        return product
     return np.asarray((omega @ vector[..., None])[..., 0])
