@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.filters import Belief
-from pcctrl.models import GenerativeModel, LinearModel, NonlinearModel
+from pcctrl.models import GenerativeModel, LinearModel, MujocoModel, NonlinearModel
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 from pcctrl.scripts.benchmarks.systems import cart_pole, mass_spring_damper
 
@@ -28,6 +28,12 @@ ARM = """
   <sensor><jointpos name="q1" joint="shoulder"/><jointpos name="q2" joint="elbow"/></sensor>
 </mujoco>
 """
+ARM_MODEL = MujocoModel(
+    ARM,
+    noise_input=("shoulder", "elbow"),
+    process_noise=[White(density=0.02)] * 2,
+    sensor_noise=[White(std=1e-4)] * 2,
+)
 DT = 0.1
 WHITE = (White(density=float(np.sqrt(DT))), White(std=0.1))
 

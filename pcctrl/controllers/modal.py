@@ -70,7 +70,7 @@ class Modes(NamedTuple):
 
     Args:
         omega: Ω (..., nv, nv) in rad/s.
-        left: samples (...) until it is worked out anew.
+        left: samples (..., 1) until it is worked out anew.
     """
 
     omega: Array
@@ -117,8 +117,12 @@ class ModalBandwidth:
         return float(np.trace(mass)) / len(mass)
 
     def at(self, position: Array) -> Array:
-        """Return Ω (..., nv, nv) in rad/s at positions (..., nv)."""
+        """Return Ω (..., nv, nv) in rad/s at positions (..., nv); NaN where the mass there is not finite."""
         mass = self.mechanics.mass_matrix(np.concatenate([position, np.zeros(position.shape)], axis=-1))
+        if not all_finite(mass):
+            known = np.isfinite(mass).all(axis=(-2, -1), keepdims=True)
+            mass = np.where(known, mass, np.eye(mass.shape[-1]))
+            return np.where(known, _power(mass, self.bandwidth, self.exponent, self.most, self._mean), np.nan)
         return _power(mass, self.bandwidth, self.exponent, self.most, self._mean)
 
 
@@ -139,23 +143,25 @@ def no_modes(bandwidth: ArrayLike | ModalBandwidth, nv: int, batch: tuple[int, .
     """Return the memory of a law's Ω before the first sample, None where it stays."""
     if not isinstance(bandwidth, ModalBandwidth):
         return None
-    return Modes(np.zeros((*batch, nv, nv)), np.zeros(batch, dtype=np.int64))
+    return Modes(np.zeros((*batch, nv, nv)), np.zeros((*batch, 1), dtype=np.int64))
 
 
 def modes_at(bandwidth: ArrayLike | ModalBandwidth, modes: Modes | None, position: Array) -> tuple[Modes | None, Array]:
     """Return the memory of a law's Ω, and Ω (..., nv, nv), where the reference is at a position (..., nv)."""
-    if not isinstance(bandwidth, ModalBandwidth) or modes is None:
-        return modes, np.asarray(bandwidth)
-    if modes.left.ndim == 0:
+    if not isinstance(bandwidth, ModalBandwidth):
+        return None, np.asarray(bandwidth)
+    if modes is None:
+        return None, bandwidth.at(position)
+    if modes.left.ndim == 1:
         # One arm, at 1 kHz: no masks.
-        left = int(modes.left)
+        left = int(modes.left[0])
         omega = modes.omega if left > 0 else bandwidth.at(position)
-        return Modes(omega, np.array((left if left > 0 else bandwidth.refresh) - 1)), omega
+        return Modes(omega, np.array([(left if left > 0 else bandwidth.refresh) - 1])), omega
     due = modes.left <= 0
     if not np.count_nonzero(due):
         return Modes(modes.omega, modes.left - 1), modes.omega
-    omega = modes.omega.copy()
-    omega[due] = bandwidth.at(np.broadcast_to(position, omega.shape[:-1])[due])
+    omega, rows = modes.omega.copy(), due[..., 0]
+    omega[rows] = bandwidth.at(np.broadcast_to(position, omega.shape[:-1])[rows])
     return Modes(omega, np.where(due, bandwidth.refresh, modes.left) - 1), omega
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 from numpy.typing import ArrayLike
-from plants import ARM
+from plants import ARM_MODEL as MODEL
 
 from pcctrl.controllers import (
     AdaptedTorque,
@@ -21,17 +21,10 @@ from pcctrl.controllers import (
 )
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, NonlinearPCFilter
-from pcctrl.models import MujocoMechanics, MujocoModel, MujocoParameters
-from pcctrl.noise import White
+from pcctrl.models import MujocoMechanics, MujocoParameters
 
 MASS = np.array([[2.0, 0.7, 0.1], [0.7, 0.5, -0.1], [0.1, -0.1, 0.1]])
 OMEGA = np.array([[20.0, -6.0], [-6.0, 35.0]])
-MODEL = MujocoModel(
-    ARM,
-    noise_input=("shoulder", "elbow"),
-    process_noise=[White(density=0.02)] * 2,
-    sensor_noise=[White(std=1e-4)] * 2,
-)
 MECHANICS = MujocoMechanics(MODEL)
 GOAL = Preview(np.array([[0.3, -0.2, 0.5, -0.4], [0.3005, -0.2004, 0.502, -0.401]]))
 X = np.array([0.31, -0.25, 0.6, -0.3])

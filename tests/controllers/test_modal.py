@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from plants import ARM
+from plants import ARM_MODEL as MODEL
 from scipy.linalg import fractional_matrix_power
 
-from pcctrl.agents import Agent
+from pcctrl import agents
+from pcctrl.agents import Agent, RealTimeAgent
 from pcctrl.controllers import (
     AdaptedTorque,
     ComputedTorque,
@@ -20,19 +21,14 @@ from pcctrl.controllers import (
     SlotineLi,
     modal_bandwidth,
 )
+from pcctrl.envs import Arm7Env, make_arm
 from pcctrl.errors import ParameterError, PcctrlError, ShapeError
 from pcctrl.filters import Belief, ExtendedKalmanFilter, NonlinearPCFilter
 from pcctrl.models import MujocoMechanics, MujocoModel, MujocoParameters
-from pcctrl.noise import White
 
+# Its motor has no name.
 _ROD = "<mujoco><worldbody><body><joint name='j'/><geom size='0.1' pos='0.3 0 0'/></body></worldbody>"
 _ROD += "<actuator><motor joint='j' ctrlrange='-9 9'/></actuator><sensor><jointpos joint='j'/></sensor></mujoco>"
-MODEL = MujocoModel(
-    ARM,
-    noise_input=("shoulder", "elbow"),
-    process_noise=[White(density=0.02)] * 2,
-    sensor_noise=[White(std=1e-4)] * 2,
-)
 MECHANICS = MujocoMechanics(MODEL)
 ONE = MujocoMechanics(MujocoModel(_ROD))
 REST, P = np.zeros(4), 0.4
@@ -91,14 +87,21 @@ def test_a_law_has_at_each_pose_what_it_has_with_the_matrix_of_that_pose(kind: i
     assert np.abs(home.act(home.init(), belief, goal)[1] - u).max() > 0.01
 
 
-def test_it_is_worked_out_anew_after_so_many_samples() -> None:
-    law, belief = laws(following(refresh=3))[2]
+def modes(memory: Any) -> Any:
+    """Return the modes in a law's memory, wherever they are."""
+    inner = getattr(memory, "law", memory)
+    return getattr(inner, "modes", inner)
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_it_is_worked_out_anew_after_so_many_samples(kind: int) -> None:
+    law, belief = laws(following(refresh=3))[kind]
     here, there = (np.concatenate([pose, np.zeros(2)]) for pose in POSES[:2])
     memory = law.act(law.init(), belief, here)[0]
     omegas = []
     for _ in range(4):
         memory = law.act(memory, belief, there)[0]
-        omegas.append(memory.modes.omega)
+        omegas.append(modes(memory).omega)
     old, new = following().at(POSES[:2])
     for omega, wanted in zip(omegas, (old, old, new, new), strict=True):
         np.testing.assert_allclose(omega, wanted)
@@ -118,6 +121,31 @@ def test_each_member_of_a_batch_has_its_own_pose_and_its_own_clock(kind: int) ->
             np.testing.assert_allclose(u[i], wanted, rtol=1e-9, err_msg=f"{k} {i}")
 
 
+def test_without_a_memory_it_is_worked_out_each_time() -> None:
+    law, belief = laws(following())[0]
+    for pose in POSES[:2]:
+        goal = np.concatenate([pose, np.zeros(2)])
+        memory, u, _ = law.act(None, belief, goal)
+        assert memory is None
+        np.testing.assert_allclose(u, law.act(law.init(), belief, goal)[1], rtol=1e-12)
+
+
+def test_a_goal_without_a_finite_mass_is_no_end_of_the_loop() -> None:
+    env = make_arm(Arm7Env)
+    plain = agents.make("aif-adaptive", env)
+    for agent in (plain, RealTimeAgent(plain)):
+        y, info = env.reset(seed=0)
+        agent.reset()
+        with np.errstate(over="ignore"):
+            lost = agent.act(y, np.full(14, 1e308))
+        assert np.isfinite(lost).all()
+        assert agent.act(y, info["goal"])[1] != pytest.approx(lost[1], abs=1e-3)
+    with np.errstate(over="ignore"):
+        found = following().at(np.array([[0.3, 1.4], [1e308, 1e308]]))
+    np.testing.assert_allclose(found[0], following().at(POSES[1]))
+    assert np.isnan(found[1]).all()
+
+
 def test_an_agent_runs_with_it() -> None:
     agent = Agent(ExtendedKalmanFilter(MODEL), laws(following())[3][0])
     state = agent.init((2,))
@@ -126,6 +154,15 @@ def test_an_agent_runs_with_it() -> None:
         state, u, _, _ = agent.step(state, np.zeros((2, 2)), goal)
         assert np.isfinite(u).all()
     assert state.controller.modes.omega.shape == (2, 2, 2)
+    # A member whose goal leads nowhere keeps what it had, and the others go on.
+    bad = np.array([goal[0], np.full(4, 1e308)])
+    with np.errstate(over="ignore", invalid="ignore"):
+        after, u, _, _ = agent.step(state, np.zeros((2, 2)), bad)
+    assert np.isfinite(u).all()
+    for one, old in zip(after.controller.modes, state.controller.modes, strict=True):
+        assert one.shape == old.shape
+        np.testing.assert_array_equal(one[1], old[1])
+    assert after.controller.modes.left[0, 0] == state.controller.modes.left[0, 0] - 1
 
 
 @pytest.mark.parametrize(
