@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pcctrl.agents.agent import Agent, Card
+from pcctrl.arrays import Array
 from pcctrl.controllers import LQR, BeliefHorizon, Excitation, RecedingHorizon, SamplingHorizon
 from pcctrl.errors import ModelError
 from pcctrl.filters import ExtendedKalmanFilter, KalmanFilter, NonlinearPCFilter
@@ -21,7 +22,7 @@ __all__ = ["aif", "excite", "ilqr", "linear_near", "linearised", "lqg", "mppi"]
 _ORDER = 4
 # Part of the limits that a plan keeps for what it does not foresee.
 _RESERVE = 0.2
-# Precision of the goal at the end of a plan over beliefs, as a multiple of that on the way.
+# Precision of the goal at the end of a plan over beliefs, as a multiple of that on the way, if the task says none.
 _END = 5.0
 # Iterations of each decision on another start: a plan stays in a minimum after another has become better.
 _RETRIES = 4
@@ -53,7 +54,12 @@ def planner(task: Task, order: int | None) -> RecedingHorizon:
         limits=(task.low, task.high),
         order=order,
         reserve=_RESERVE,
+        terminal_precision=_terminal(task),
     )
+
+
+def _terminal(task: Task) -> Array | None:
+    return None if task.end_weight is None else task.end_weight * task.state_weight
 
 
 def _coding(task: Task) -> NonlinearPCFilter:
@@ -75,7 +81,7 @@ def aif(task: Task) -> Agent:
         task.state_weight,
         task.action_weight,
         horizon=task.horizon,
-        terminal_precision=_END * task.state_weight,
+        terminal_precision=(_END if task.end_weight is None else task.end_weight) * task.state_weight,
         retries=_RETRIES,
         limits=(task.low, task.high),
     )
@@ -167,6 +173,7 @@ def mppi(task: Task) -> Agent:
         limits=(task.low, task.high),
         order=_ORDER,
         feedback=unstable,
+        terminal_precision=_terminal(task),
     )
     card = Card("noise told, with its colour")
     return Agent(_coding(task), sampler, (task.low, task.high), card)

@@ -25,7 +25,8 @@ from pcctrl.envs.plant_options import PlantOptions, SensedOptions
 from pcctrl.envs.quadrotor import QuadrotorEnv
 from pcctrl.envs.regulation import CartPoleEnv, MassSpringDamperEnv, RegulationEnv
 from pcctrl.envs.sensors import Sensors
-from pcctrl.envs.simulation import SIMULATION, SIMULATIONS, SimulatedPlant, simulated
+from pcctrl.envs.simulation import SIMULATION, SimulatedPlant
+from pcctrl.envs.simulation_tasks import SIMULATIONS, simulated
 from pcctrl.errors import ModelError
 from pcctrl.models import LinearModel, Mismatch
 from pcctrl.noise import Noise

@@ -59,6 +59,7 @@ class ModelEnv(gym.Env[Array, Array]):
         scene: draws how an episode begins.
         told: the model that agents are told, if it is another.
         horizon: samples that a planner should look ahead.
+        end_weight: of the `Task`.
 
     Raises:
         ShapeError, ParameterError: an argument of the wrong shape or sign.
@@ -74,6 +75,7 @@ class ModelEnv(gym.Env[Array, Array]):
         scene: Callable[[np.random.Generator], Scene] | None = None,
         told: GenerativeModel | None = None,
         horizon: int = 50,
+        end_weight: float | None = None,
     ) -> None:
         n, p, m = (len(part) for part in model.start)
         self.model, self.dt = model, model.dt
@@ -89,7 +91,7 @@ class ModelEnv(gym.Env[Array, Array]):
         self._fine = with_noise(model).resampled(model.dt / self._steps)
         self._scene = scene
         self._spread = None if scene is not None else _start_root(model)
-        self._told, self._horizon = model if told is None else told, horizon
+        self._told, self._horizon, self._end_weight = model if told is None else told, horizon, end_weight
         self._streams: list[NoiseStream] | None = None
         self._rest = model.start
         self._x = self._goal = np.asarray(self._rest[0])
@@ -97,7 +99,8 @@ class ModelEnv(gym.Env[Array, Array]):
     def task(self, sensor_noise: Sequence[Noise] | None = None) -> Task:
         """Return the task, with the model's own sensor noise or another."""
         model = with_noise(self._told, None, sensor_noise)
-        return Task(model, self._weight, self._action_weight, self._low.copy(), self._high.copy(), self._horizon)
+        limits = self._low.copy(), self._high.copy()
+        return Task(model, self._weight, self._action_weight, *limits, self._horizon, self._end_weight)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Draw a start, a goal and new disturbances; see `gymnasium.Env.reset`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pcctrl.arrays import positive
 from pcctrl.errors import ParameterError
 from pcctrl.models import Mismatch
 
@@ -41,8 +42,13 @@ class PlantOptions(SensedOptions):
     """Cost of a squared control, from that which holds the goal; 0.01 by default."""
     horizon: int | None = None
     """Samples that a planner looks ahead, at most 10 000; 25 by default."""
+    end_weight: float | None = None
+    """Cost of what is missed at the end of these samples, as a multiple of the weight; by default what holding the goal
+    costs from there on. For what starts far from its goal, such as a pole that hangs: some 100."""
 
     def __post_init__(self) -> None:
         if self.horizon is not None and not 1 <= self.horizon <= _FURTHEST:
             expected = f"a number of samples from 1 to {_FURTHEST}"
             raise ParameterError(name="plant.horizon", expected=expected, received=self.horizon)
+        if self.end_weight is not None:
+            positive("plant.end-weight", self.end_weight)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -17,7 +16,7 @@ from gymnasium.error import Error as GymnasiumError
 
 from pcctrl.arrays import Array, as_array, per_item, positive
 from pcctrl.envs.model_env import ModelEnv, Scene, with_noise
-from pcctrl.envs.plant_options import PlantOptions, SensedOptions
+from pcctrl.envs.plant_options import PlantOptions
 from pcctrl.errors import ModelError, ParameterError, UnknownNameError
 from pcctrl.models import Mismatch, MujocoModel
 from pcctrl.models.mujoco.guards import quiet
@@ -25,7 +24,7 @@ from pcctrl.models.mujoco.names import dof_names
 from pcctrl.models.mujoco.source import load
 from pcctrl.noise import Noise, White
 
-__all__ = ["SIMULATION", "SIMULATIONS", "SimulatedPlant", "simulated"]
+__all__ = ["SIMULATION", "SimulatedPlant"]
 
 SIMULATION = "pcctrl/Simulation-v0"
 # What pushes a joint, relative to the greatest torque of its actuators, if nothing else is said.
@@ -178,6 +177,7 @@ class SimulatedPlant:
             scene=functools.partial(self._scene, model),
             told=self.told(process, sensor),
             horizon=25 if options.horizon is None else options.horizon,
+            end_weight=options.end_weight,
         )
 
     def _scene(self, model: MujocoModel, rng: np.random.Generator) -> Scene:
@@ -221,75 +221,3 @@ def _pushes(mjmodel: mujoco.MjModel, qpos: Array) -> dict[str, float]:
         reach.append(data.qfrc_actuator.copy())
     span = 0.5 * np.abs(reach[1] - reach[0])
     return {name: _PUSH * float(s) for name, s in zip(dof_names(mjmodel), span, strict=True) if s > 0.0}
-
-
-def _reach(task: Any, start: Array) -> Array:
-    """Return the joint angles of Reacher-v5, nearest to those at the start, that bring its finger to the target."""
-    x, y = task.data.body("target").xpos[:2]
-    upper, lower = 0.1, 0.11
-    bend = np.arccos(np.clip((x**2 + y**2 - upper**2 - lower**2) / (2.0 * upper * lower), -1.0, 1.0))
-    goals = []
-    for elbow in (bend, -bend):
-        shoulder = np.arctan2(y, x) - np.arctan2(lower * np.sin(elbow), upper + lower * np.cos(elbow))
-        shoulder = start[0] + np.remainder(shoulder - start[0] + np.pi, 2.0 * np.pi) - np.pi
-        goals.append(np.concatenate([[shoulder, elbow], start[2:4], np.zeros(4)]))
-    return min(goals, key=lambda goal: float(np.abs(goal - start)[:2].sum()))
-
-
-def _unstop(task: Any) -> None:
-    """Take the stops of a pole's hinge off, so that it can hang and turn."""
-    task.model.joint("hinge").range[:] = -100.0, 100.0
-
-
-def _upright(task: Any, start: Array) -> Array:  # noqa: ARG001
-    return np.zeros(len(start))
-
-
-_POLE = PlantOptions(weight=(1.0, 3.0, 0.1, 0.1))
-SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
-    {
-        "Reacher-v5": SimulatedPlant(
-            "Reacher-v5",
-            PlantOptions(weight=(1.0, 1.0, 0.0, 0.0, 0.01, 0.01, 0.0, 0.0), action_weight=0.001),
-            target=_reach,
-            purpose="Bring the finger of a two-joint arm to a target, from its joints' angles.",
-        ),
-        "InvertedPendulum-v5": SimulatedPlant(
-            "InvertedPendulum-v5", _POLE, bound=(1.0, 0.5), purpose="Balance a pole on a cart."
-        ),
-        "pcctrl/SwingUp-v0": SimulatedPlant(
-            "InvertedPendulum-v5",
-            # The cart dear enough to plan no blow against its rail's stops.
-            PlantOptions(weight=(4.0, 3.0, 0.1, 0.1)),
-            bound=(1.2, 100.0),
-            prepare=_unstop,
-            shift=(0.0, np.pi),
-            target=_upright,
-            purpose="Swing the pole of InvertedPendulum-v5 up from hanging, and balance it.",
-        ),
-        "InvertedDoublePendulum-v5": SimulatedPlant(
-            "InvertedDoublePendulum-v5",
-            PlantOptions(weight=(1.0, 10.0, 10.0, 0.1, 0.1, 0.1), action_weight=0.1, horizon=15),
-            bound=(1.0, 0.6, 0.6),
-            purpose="Balance two poles on a cart.",
-        ),
-    }
-)
-
-
-def simulated(source: str, options: SensedOptions | None = None) -> SimulatedPlant:
-    """Return a simulation as a plant, one of `SIMULATIONS` with what they say unless ``options`` say otherwise.
-
-    Raises:
-        UnknownNameError: another version of one of them.
-    """
-    known = SIMULATIONS.get(source, SimulatedPlant(source))
-    kin = [
-        other
-        for other in SIMULATIONS
-        if other.rpartition("-v")[0] == source.rpartition("-v")[0] or other.rpartition("-v")[0] == source
-    ]
-    if source not in SIMULATIONS and kin:
-        raise UnknownNameError(name="env", expected=f"{kin[0]}, the version with a task here", received=source)
-    said = {f.name: value for f in fields(PlantOptions) if (value := getattr(options, f.name, None)) is not None}
-    return replace(known, options=replace(known.options, **said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcctrl.arrays import Array, as_array, as_covariance, whole
+from pcctrl.arrays import Array, as_array, as_covariance, positive, whole
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.linear import LinearModel
 from pcctrl.models.protocol import GenerativeModel
@@ -26,6 +26,8 @@ class Task:
         low: (p,) least input.
         high: (p,) greatest input.
         horizon: samples that a planner should look ahead.
+        end_weight: cost of what is missed at the horizon's end, as a multiple of W; by default what holding the goal
+            costs from there on, which is right near it, and a poor guide from far away (a pole that hangs).
         tracks: whether the goal is a motion, told as a `pcctrl.controllers.Preview`, that an input on every joint can
             follow.
 
@@ -39,11 +41,14 @@ class Task:
     low: Array
     high: Array
     horizon: int = 50
+    end_weight: float | None = None
     tracks: bool = False
 
     def __post_init__(self) -> None:
         n, p = (len(part) for part in self.model.start[:2])
         whole("horizon", self.horizon, 1)
+        if self.end_weight is not None:
+            positive("end_weight", self.end_weight)
         as_covariance("state_weight", self.state_weight, n)
         as_covariance("action_weight", self.action_weight, p, definite=True)
         low, high = as_array("low", self.low, (p,)), as_array("high", self.high, (p,))

@@ -28,8 +28,8 @@ HELD = 2.0
 AGENTS = ("aif", "ekf-ilqr", "mppi", "lqg")
 # In white noise aif and ekf-ilqr are the same.
 ROWS = [("aif", 2.0), ("ekf-ilqr", 2.0), ("mppi", 2.0), ("lqg", 2.0), ("aif", 0.0), ("lqg", 0.0)]
-# Of peers that take long, at most so many seeds, the first ones.
-PEERS = {"ekf-ilqr": 50, "mppi": 50}
+# Of peers and plants that take long, at most so many seeds, the first ones.
+FEWER = {"ekf-ilqr": 50, "mppi": 50, "pcctrl/DoubleSwingUp-v0": 50}
 # Failures asked of aif at most, of 100 seeds.
 ASKED = {"Pendulum-v1": 0.05, "InvertedPendulum-v5": 0.05, "InvertedDoublePendulum-v5": 0.10}
 
@@ -66,33 +66,43 @@ def agent_of(plant: Plant, name: str, samples: float) -> Agent:
     """Return the agent ``name`` for a plant in noise of so many samples, which all are told."""
     model, weight, rho, start = plant.told(samples), plant.weight, plant.rho, plant.model.start[1]
     planned = plant.told(samples, planning=True)
+    end = None if plant.end_weight is None else plant.end_weight * np.asarray(weight)
+
+    def planner(order: int | None) -> RecedingHorizon:
+        return RecedingHorizon(
+            planned,
+            weight,
+            rho,
+            horizon=plant.horizon,
+            iterations=plant.iterations,
+            reserve=plant.reserve,
+            terminal_precision=end,
+            order=order,
+        )
+
     if name == "lqg":
         linear = plant.linear(samples)
         return Agent(KalmanFilter(linear), LQR(linear, weight, rho, model.limits), card=Card("variances"))
     if name == "ekf-ilqr":
-        planner = RecedingHorizon(
-            planned, weight, rho, horizon=plant.horizon, iterations=plant.iterations, reserve=plant.reserve
-        )
-        return Agent(ExtendedKalmanFilter(model), planner, card=Card("variances"))
+        return Agent(ExtendedKalmanFilter(model), planner(None), card=Card("variances"))
     # A tumbling pendulum's prior may be on the wrong side of the minimum: iterating gains nothing, so once.
     coding = NonlinearPCFilter(model, ORDER, iterations=1)
     if name == "mppi":
         std, smooth, horizon, plans = plant.exploration
         noises = [Smooth(std, smooth * model.dt) for _ in start]
         sampler = SamplingHorizon(
-            planned, weight, rho, noises, horizon=horizon, plans=plans, elites=max(2, plans // 8), order=ORDER
+            planned,
+            weight,
+            rho,
+            noises,
+            horizon=horizon,
+            plans=plans,
+            elites=max(2, plans // 8),
+            terminal_precision=end,
+            order=ORDER,
         )
         return Agent(coding, sampler, card=Card("noise, with its colour"))
-    planner = RecedingHorizon(
-        planned,
-        weight,
-        rho,
-        horizon=plant.horizon,
-        iterations=plant.iterations,
-        reserve=plant.reserve,
-        order=ORDER,
-    )
-    return Agent(coding, planner, card=Card("noise, with its colour"))
+    return Agent(coding, planner(ORDER), card=Card("noise, with its colour"))
 
 
 def episode(plant: Plant, agent: Agent, samples: float, seed: int) -> Episode:
@@ -134,7 +144,7 @@ def worked(job: Job, seeds: Sequence[int]) -> list[Episode]:
 def run(console: Console, seeds: int = SEEDS) -> None:
     """Print the table."""
     jobs = [Job(plant, samples, name) for plant in PLANTS for name, samples in ROWS]
-    counts = {job: min(seeds, PEERS.get(job.agent, seeds)) for job in jobs}
+    counts = {job: min(seeds, *(FEWER.get(name, seeds) for name in (job.agent, job.plant))) for job in jobs}
     chunks = [(job, range(k, min(k + CHUNK, n))) for job, n in counts.items() for k in range(0, n, CHUNK)]
     rows: dict[Job, list[Episode]] = {job: [] for job in jobs}
     with ProcessPoolExecutor(min(2, cpu_count() or 1)) as pool:
@@ -172,7 +182,7 @@ def report(console: Console, rows: dict[Job, list[Episode]]) -> None:
         spent = 1e3 * np.concatenate([e.decisions for e in episodes])
         swung = held and not PLANTS[job.plant]().always
         table.add_row(
-            job.plant.removesuffix("-v5").removesuffix("-v1"),
+            job.plant.removeprefix("pcctrl/").rpartition("-v")[0],
             f"{job.samples:g}",
             job.agent,
             f"{len(held)}/{len(episodes)}",
@@ -191,8 +201,8 @@ def report(console: Console, rows: dict[Job, list[Episode]]) -> None:
 def _legend() -> str:
     return (
         f"held: for the last {HELD:g} s at least within {UP:g} rad of upright, from hanging, after 10 s "
-        "(InvertedPendulum, whose hinge has its stops taken off: 6 s); DoublePendulum: tip above 1 m for all of 10 s, "
-        "from its own reset. "
+        "(InvertedPendulum, whose hinge has its stops taken off: 6 s; DoubleSwingUp: both poles of "
+        "InvertedDoublePendulum); InvertedDoublePendulum: tip above 1 m for all of 10 s. Both from its own reset. "
         f"95 %: Wilson's interval. Force noise on cart or torque: {FORCE:g} of the motor's greatest; sensors: 0.01 m "
         "and rad of cart and hinges, 0.02 of Pendulum's cosine and sine; no rates. s: smoothness of all noise in "
         f"samples, floor {FLOOR:g}; 0: white. All were told, lag 0, the same noise by seed. aif: NonlinearPCFilter, "

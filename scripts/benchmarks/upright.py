@@ -19,7 +19,7 @@ from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import Noise, Smooth
 from pcctrl.scripts.benchmarks.systems import smooth_or_white
 
-__all__ = ["PLANTS", "Plant", "double_pendulum", "inverted_pendulum", "pendulum"]
+__all__ = ["PLANTS", "Plant", "double_pendulum", "double_swing_up", "inverted_pendulum", "pendulum"]
 
 Model: TypeAlias = NonlinearModel | MujocoModel
 # Relative to the variance of a smooth sensor.
@@ -49,6 +49,7 @@ class Plant:
         reset: from a seed to the true state (n,).
         up: which states (..., n) are up.
         always: whether it is to be up all the time, not just at the end.
+        end_weight: of the `Task`.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Plant:
     reset: Callable[[int], Array]
     up: Callable[[Array], NDArray[np.bool_]]
     always: bool = False
+    end_weight: float | None = None
 
     def noises(self, samples: float) -> tuple[Sequence[Noise], Sequence[Noise]]:
         """Return process and sensor noise, smooth over so many samples, or white for 0."""
@@ -175,13 +177,9 @@ def inverted_pendulum() -> Plant:
 
 
 def double_pendulum() -> Plant:
-    """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is below 1 m, as the environment has it."""
+    """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is not."""
     env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
     model, planned = _simulated(env, np.zeros(3), 0.1)
-
-    def reset(seed: int) -> Array:
-        rng = np.random.default_rng(seed)
-        return np.concatenate([rng.uniform(-0.1, 0.1, 3), 0.1 * rng.standard_normal(3)])
 
     return Plant(
         name="InvertedDoublePendulum-v5",
@@ -197,10 +195,48 @@ def double_pendulum() -> Plant:
         reserve=0.2,
         exploration=(0.15, 1.0, 6, 64),
         seconds=10.0,
-        reset=reset,
-        up=lambda x: np.asarray(0.6 * (np.cos(x[..., 1]) + np.cos(x[..., 1] + x[..., 2])) > 1.0),
+        reset=lambda seed: _double_start(model, seed),
+        up=_tip_is_up,
         always=True,
     )
+
+
+def double_swing_up() -> Plant:
+    """MuJoCo's InvertedDoublePendulum-v5, hanging."""
+    env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
+    model, planned = _simulated(env, np.array([0.0, np.pi, 0.0]), 0.1)
+
+    return Plant(
+        name="InvertedDoublePendulum-v5",
+        model=model,
+        planned=planned,
+        goal=np.zeros(6),
+        force=FORCE * _strongest(env),
+        sensors=(0.01, 0.01, 0.01),
+        # Cart and force dear enough to keep rail and force for what disturbs the way up.
+        weight=(40.0, 3.0, 6.0, 3.0, 1.0, 1.0),
+        rho=100.0,
+        horizon=60,
+        iterations=3,
+        reserve=0.2,
+        exploration=(0.3, 5.0, 30, 128),
+        seconds=10.0,
+        reset=lambda seed: _double_start(model, seed),
+        up=_tip_is_up,
+        end_weight=100.0,
+    )
+
+
+def _tip_is_up(x: Array) -> NDArray[np.bool_]:
+    """Return in which states (..., 6) the tip of the upper pole is above 1 m of 1.2, as the environment has it."""
+    return np.asarray(0.6 * (np.cos(x[..., 1]) + np.cos(x[..., 1] + x[..., 2])) > 1.0)
+
+
+def _double_start(model: MujocoModel, seed: int) -> Array:
+    """Return the start (6,) of a seed, about the model's own as the environment draws it."""
+    rng = np.random.default_rng(seed)
+    move = np.concatenate([rng.uniform(-0.1, 0.1, 3), 0.1 * rng.standard_normal(3)])
+    return np.asarray(model.start[0] + move)
 
 
 def _strongest(env: Any) -> float:
@@ -229,4 +265,5 @@ PLANTS: dict[str, Callable[[], Plant]] = {
     "Pendulum-v1": pendulum,
     "InvertedPendulum-v5": inverted_pendulum,
     "InvertedDoublePendulum-v5": double_pendulum,
+    "pcctrl/DoubleSwingUp-v0": double_swing_up,
 }

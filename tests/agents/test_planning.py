@@ -61,6 +61,18 @@ def test_a_late_sensor_is_told_and_that_pays() -> None:
     assert kalman.joint.lags == (1, 1)
 
 
+def test_what_is_missed_at_the_end_costs_what_the_task_says() -> None:
+    tasks = [agents.task_of(sensed("InvertedPendulum-v5")), agents.task_of(gym.make(LIGHT_DARK))]
+    for task in tasks:
+        for name in ("aif", "ilqr", "mppi"):
+            agent = agents.make(name, replace(task, end_weight=3.0))
+            np.testing.assert_array_equal(agent.controller.terminal_precision, 3.0 * task.state_weight)  # type: ignore[attr-defined]
+    # By default it is what holding costs, which each plan works out; over beliefs it is not known.
+    assert [agents.make("aif", task).controller.terminal_precision is None for task in tasks] == [True, False]  # type: ignore[attr-defined]
+    with pytest.raises(ParameterError, match="end_weight"):
+        replace(tasks[0], end_weight=0.0)
+
+
 def test_the_linearisation_is_the_model_nearby() -> None:
     task = agents.task_of(sensed("InvertedDoublePendulum-v5", colour="white"))
     near = linearised(task).linear.joint(0)

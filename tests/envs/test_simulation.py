@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pcctrl.envs import (
     plant_of,
     simulated,
 )
-from pcctrl.errors import FileError, ModelError, PcctrlError, ShapeError, UnknownNameError
+from pcctrl.errors import FileError, ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.evaluation import rollout
 from pcctrl.models import Mismatch, MujocoModel, NonlinearModel
 from pcctrl.noise import Smooth, White
@@ -118,6 +119,21 @@ def test_the_hanging_pole_hangs_and_is_swung_up() -> None:
     assert (np.cos(episode.state[60:, 1]) > 0.98).all()
 
 
+def test_both_hanging_poles_are_swung_up_by_a_plan_whose_end_is_dear() -> None:
+    found = {}
+    for end in (None, 100.0):
+        plant = plant_of("pcctrl/DoubleSwingUp-v0")
+        assert isinstance(plant, SimulatedPlant)
+        plant = replace(plant, options=replace(plant.options, end_weight=end))
+        env = NoiseOptions().make("pcctrl/DoubleSwingUp-v0", plant, max_episode_steps=80)
+        episode = rollout(env, agents.make("aif", env), steps=80, seed=0)
+        assert np.cos(episode.state[0, 1]) < -0.99
+        found[end] = np.cos(np.cumsum(episode.state[65:, 1:3], axis=-1)).min()
+    assert found[100.0] > 0.98
+    # The negative control: what holding costs, carried on to where they hang, leads elsewhere.
+    assert found[None] < 0.9
+
+
 def test_agents_can_be_told_a_wrong_model() -> None:
     env = simulated("InvertedPendulum-v5", PlantOptions(wrong=Mismatch(mass=0.5))).make(None, None)
     x, u = np.zeros(4), np.ones(1)
@@ -154,6 +170,8 @@ def test_physics_that_breaks_down_is_a_failure_and_nothing_is_nan() -> None:
         (lambda: plant_of("nothing.xml"), FileError, "nothing"),
         (lambda: plant_of("Reacher-v5", Path("plant.toml")), ModelError, "model"),
         (lambda: plant_of(LINEAR, None, PlantOptions(horizon=3)), ModelError, "plant"),
+        (lambda: PlantOptions(end_weight=-1.0), ParameterError, r"plant\.end-weight"),
+        (lambda: still("Reacher-v5", end_weight=np.nan), ParameterError, r"plant\.end-weight"),
         (lambda: plant_of("Reacher-v5", None, PlantOptions(sensors=("qpos:elbow",))), UnknownNameError, "elbow"),
         (lambda: still("Reacher-v5", goal=(1.0,)).reset(seed=0), ShapeError, "goal"),
         (lambda: still("Reacher-v5", weight=(1.0,)), ShapeError, "weight"),
