@@ -178,41 +178,22 @@ def inverted_pendulum() -> Plant:
 
 def double_pendulum() -> Plant:
     """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is not."""
-    env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
-    model, planned = _simulated(env, np.zeros(3), 0.1)
-
-    return Plant(
-        name="InvertedDoublePendulum-v5",
-        model=model,
-        planned=planned,
-        goal=np.zeros(6),
-        force=FORCE * _strongest(env),
-        sensors=(0.01, 0.01, 0.01),
+    return _double(
+        0.0,
         weight=(1.0, 10.0, 10.0, 0.1, 0.1, 0.1),
         rho=0.1,
         horizon=15,
         iterations=1,
         reserve=0.2,
         exploration=(0.15, 1.0, 6, 64),
-        seconds=10.0,
-        reset=lambda seed: _double_start(model, seed),
-        up=_tip_is_up,
         always=True,
     )
 
 
 def double_swing_up() -> Plant:
     """MuJoCo's InvertedDoublePendulum-v5, hanging."""
-    env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
-    model, planned = _simulated(env, np.array([0.0, np.pi, 0.0]), 0.1)
-
-    return Plant(
-        name="InvertedDoublePendulum-v5",
-        model=model,
-        planned=planned,
-        goal=np.zeros(6),
-        force=FORCE * _strongest(env),
-        sensors=(0.01, 0.01, 0.01),
+    return _double(
+        np.pi,
         # Cart and force dear enough to keep rail and force for what disturbs the way up.
         weight=(40.0, 3.0, 6.0, 3.0, 1.0, 1.0),
         rho=100.0,
@@ -220,23 +201,37 @@ def double_swing_up() -> Plant:
         iterations=3,
         reserve=0.2,
         exploration=(0.3, 5.0, 30, 128),
-        seconds=10.0,
-        reset=lambda seed: _double_start(model, seed),
-        up=_tip_is_up,
         end_weight=100.0,
+    )
+
+
+def _double(angle: float, **how: Any) -> Plant:
+    """Return MuJoCo's InvertedDoublePendulum-v5, its lower pole about ``angle`` in rad, and ``how`` it is driven."""
+    env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
+    model, planned = _simulated(env, np.array([0.0, angle, 0.0]), 0.1)
+
+    def reset(seed: int) -> Array:
+        rng = np.random.default_rng(seed)
+        move = np.concatenate([rng.uniform(-0.1, 0.1, 3), 0.1 * rng.standard_normal(3)])
+        return np.asarray(model.start[0] + move)
+
+    return Plant(
+        name="InvertedDoublePendulum-v5",
+        model=model,
+        planned=planned,
+        goal=np.zeros(6),
+        force=FORCE * _strongest(env),
+        sensors=(0.01, 0.01, 0.01),
+        seconds=10.0,
+        reset=reset,
+        up=_tip_is_up,
+        **how,
     )
 
 
 def _tip_is_up(x: Array) -> NDArray[np.bool_]:
     """Return in which states (..., 6) the tip of the upper pole is above 1 m of 1.2, as the environment has it."""
     return np.asarray(0.6 * (np.cos(x[..., 1]) + np.cos(x[..., 1] + x[..., 2])) > 1.0)
-
-
-def _double_start(model: MujocoModel, seed: int) -> Array:
-    """Return the start (6,) of a seed, about the model's own as the environment draws it."""
-    rng = np.random.default_rng(seed)
-    move = np.concatenate([rng.uniform(-0.1, 0.1, 3), 0.1 * rng.standard_normal(3)])
-    return np.asarray(model.start[0] + move)
 
 
 def _strongest(env: Any) -> float:
