@@ -201,8 +201,8 @@ def report(console: Console, rows: dict[Job, list[Episode]]) -> None:
 def _legend() -> str:
     return (
         f"held: within {UP:g} rad of upright for the last {HELD:g} s at least, from hanging, after 10 s "
-        "(InvertedPendulum, whose hinge has its stops taken off: 6 s); DoubleSwingUp: the same, but its tip above 1 m of "
-        "1.2; InvertedDoublePendulum: tip above 1 m for all of 10 s, from its own reset. "
+        "(InvertedPendulum, whose hinge has its stops taken off: 6 s); DoubleSwingUp: the same, but its tip above 1 m "
+        "of 1.2; InvertedDoublePendulum: tip above 1 m for all of 10 s, from its own reset. "
         f"95 %: Wilson's interval. Force noise on cart or torque: {FORCE:g} of the motor's greatest; sensors: 0.01 m "
         "and rad of cart and hinges, 0.02 of Pendulum's cosine and sine; no rates. s: smoothness of all noise in "
         f"samples, floor {FLOOR:g}; 0: white. All were told, lag 0, the same noise by seed. aif: NonlinearPCFilter, "
