@@ -136,8 +136,7 @@ def linearised(task: Task) -> Task:
     Raises:
         ModelError: the derivatives there are not finite.
     """
-    linear = linear_near(task.model)
-    return Task(linear, task.state_weight, task.action_weight, task.low, task.high, task.horizon)
+    return replace(task, model=linear_near(task.model))
 
 
 def lqg(task: Task) -> Agent:

@@ -281,4 +281,13 @@ for _id, _arm in ARMS.items():
     )
 for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
     gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)
+for _id in SIMULATIONS:
+    if _id.startswith("pcctrl/"):
+        gym.register(
+            _id,
+            entry_point="pcctrl.envs:make_simulation",
+            kwargs={"plant": SIMULATIONS[_id]},
+            max_episode_steps=1000,
+            disable_env_checker=True,
+        )
 gym.register(LIGHT_DARK, entry_point="pcctrl.envs:LightDarkEnv", max_episode_steps=200, disable_env_checker=True)

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array
+from pcctrl.arrays import Array, as_array, positive
 from pcctrl.controllers.base import bounds
 from pcctrl.controllers.quadratic import cost_matrix
 from pcctrl.envs.actions import as_action
@@ -59,7 +59,7 @@ class ModelEnv(gym.Env[Array, Array]):
         scene: draws how an episode begins.
         told: the model that agents are told, if it is another.
         horizon: samples that a planner should look ahead.
-        end_weight: of the `Task`.
+        end_weight: cost of being off the goal at the horizon's end, as a multiple of W; see `Task`.
 
     Raises:
         ShapeError, ParameterError: an argument of the wrong shape or sign.
@@ -91,7 +91,8 @@ class ModelEnv(gym.Env[Array, Array]):
         self._fine = with_noise(model).resampled(model.dt / self._steps)
         self._scene = scene
         self._spread = None if scene is not None else _start_root(model)
-        self._told, self._horizon, self._end_weight = model if told is None else told, horizon, end_weight
+        self._told, self._horizon = model if told is None else told, horizon
+        self._end_weight = None if end_weight is None else positive("end_weight", end_weight)
         self._streams: list[NoiseStream] | None = None
         self._rest = model.start
         self._x = self._goal = np.asarray(self._rest[0])
@@ -100,7 +101,7 @@ class ModelEnv(gym.Env[Array, Array]):
         """Return the task, with the model's own sensor noise or another."""
         model = with_noise(self._told, None, sensor_noise)
         limits = self._low.copy(), self._high.copy()
-        return Task(model, self._weight, self._action_weight, *limits, self._horizon, self._end_weight)
+        return Task(model, self._weight, self._action_weight, *limits, self._horizon, end_weight=self._end_weight)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Draw a start, a goal and new disturbances; see `gymnasium.Env.reset`."""

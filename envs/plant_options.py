@@ -37,14 +37,15 @@ class PlantOptions(SensedOptions):
     goal: tuple[float, ...] | None = None
     """Positions (m, rad) wanted of all degrees of freedom. By default the task's own, or those at the start."""
     weight: tuple[float, ...] | None = None
-    """Cost of a squared deviation of each position, then of each velocity; by default 1 and 0.01."""
+    """Cost of a squared deviation of each position, then of each velocity; by default the task's own, or 1 and 0.01."""
     action_weight: float | None = None
-    """Cost of a squared control, from that which holds the goal; 0.01 by default."""
+    """Cost of a squared control, from that which holds the goal; by default the task's own, or 0.01."""
     horizon: int | None = None
-    """Samples that a planner looks ahead, at most 10 000; 25 by default."""
+    """Samples that a planner looks ahead, at most 10 000; by default the task's own, or 25."""
     end_weight: float | None = None
-    """Cost of what is missed at the end of these samples, as a multiple of the weight; by default what holding the goal
-    costs from there on. For what starts far from its goal, such as a pole that hangs: some 100."""
+    """Cost of being off the goal at the end of plant.horizon, as a multiple of plant.weight, for agents that plan (aif,
+    ilqr, mppi). By default what holding the goal costs from there on, which misleads far from it: for a pole that
+    hangs, try 100."""
 
     def __post_init__(self) -> None:
         if self.horizon is not None and not 1 <= self.horizon <= _FURTHEST:

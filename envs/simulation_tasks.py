@@ -1,4 +1,4 @@
-"""Tasks of Gymnasium on MuJoCo, with what is wanted in them: weights, horizons, goals and starts."""
+"""Tasks in Gymnasium's MuJoCo environments: what is wanted, how dearly, how far ahead, and from which start."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ def _upright(task: Any, start: Array) -> Array:  # noqa: ARG001
     return np.zeros(len(start))
 
 
-_POLE = PlantOptions(weight=(1.0, 3.0, 0.1, 0.1))
 SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
     {
         "Reacher-v5": SimulatedPlant(
@@ -49,7 +48,10 @@ SIMULATIONS: Mapping[str, SimulatedPlant] = MappingProxyType(
             purpose="Bring the finger of a two-joint arm to a target, from its joints' angles.",
         ),
         "InvertedPendulum-v5": SimulatedPlant(
-            "InvertedPendulum-v5", _POLE, bound=(1.0, 0.5), purpose="Balance a pole on a cart."
+            "InvertedPendulum-v5",
+            PlantOptions(weight=(1.0, 3.0, 0.1, 0.1)),
+            bound=(1.0, 0.5),
+            purpose="Balance a pole on a cart.",
         ),
         "pcctrl/SwingUp-v0": SimulatedPlant(
             "InvertedPendulum-v5",

@@ -38,6 +38,7 @@ _FLAGS: Mapping[str, str] = {
     "dt": "plant.dt",
     "state_weight": "plant.weight",
     "action_weight": "plant.action-weight",
+    "end_weight": "plant.end-weight",
     "inputs": "env",
     "delay": "noise.delay",
     "dropout": "noise.dropout",

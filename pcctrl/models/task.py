@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pcctrl.arrays import Array, as_array, as_covariance, positive, whole
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.linear import LinearModel
@@ -26,13 +28,14 @@ class Task:
         low: (p,) least input.
         high: (p,) greatest input.
         horizon: samples that a planner should look ahead.
-        end_weight: cost of what is missed at the horizon's end, as a multiple of W; by default what holding the goal
-            costs from there on, which is right near it, and a poor guide from far away (a pole that hangs).
         tracks: whether the goal is a motion, told as a `pcctrl.controllers.Preview`, that an input on every joint can
             follow.
+        end_weight: cost of being off the goal at the horizon's end, as a multiple of W; by default what holding it
+            costs from there on (over beliefs 5), which misleads where a plan begins far from it, as a pole that hangs.
 
     Raises:
-        ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size, or limits that are none.
+        ShapeError, ParameterError: a weight that is no (semi-)definite matrix of its size or not positive, or limits or
+            a horizon that are none.
     """
 
     model: GenerativeModel
@@ -41,14 +44,17 @@ class Task:
     low: Array
     high: Array
     horizon: int = 50
-    end_weight: float | None = None
     tracks: bool = False
+    end_weight: float | None = None
 
     def __post_init__(self) -> None:
         n, p = (len(part) for part in self.model.start[:2])
         whole("horizon", self.horizon, 1)
         if self.end_weight is not None:
-            positive("end_weight", self.end_weight)
+            dearest = float(np.abs(self.state_weight).max(initial=0.0))
+            if not positive("end_weight", self.end_weight) * dearest < np.inf:
+                expected = f"a finite cost with state weights of {dearest:g}"
+                raise ParameterError(name="end_weight", expected=expected, received=self.end_weight)
         as_covariance("state_weight", self.state_weight, n)
         as_covariance("action_weight", self.action_weight, p, definite=True)
         low, high = as_array("low", self.low, (p,)), as_array("high", self.high, (p,))

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pcctrl.agents.planning import linear_near
 from pcctrl.arrays import Array
+from pcctrl.envs import SIMULATIONS
 from pcctrl.models import LinearModel, NonlinearModel
 from pcctrl.models.mujoco import MujocoModel
 from pcctrl.noise import Noise, Smooth
@@ -33,7 +34,7 @@ class Plant:
     """A plant of n states, what disturbs and senses it, and what it is to do.
 
     Args:
-        name: of the environment.
+        physics: id of the environment that it is, from its own start or another.
         model: its physics, without noise; where it starts, a filter starts.
         planned: the same for planning, in longer physics steps.
         goal: (n,) upright.
@@ -49,10 +50,10 @@ class Plant:
         reset: from a seed to the true state (n,).
         up: which states (..., n) are up.
         always: whether it is to be up all the time, not just at the end.
-        end_weight: of the `Task`.
+        end_weight: cost of being off the goal at the horizon's end, as a multiple of Π; see `Task`.
     """
 
-    name: str
+    physics: str
     model: Model
     planned: Model
     goal: Array
@@ -129,7 +130,7 @@ def pendulum() -> Plant:
         prior=np.diag([0.1, 0.1]) ** 2,
     )
     return Plant(
-        name="Pendulum-v1",
+        physics="Pendulum-v1",
         model=model,
         planned=model,
         goal=np.zeros(2),
@@ -157,7 +158,7 @@ def inverted_pendulum() -> Plant:
         return model.start[0] + np.random.default_rng(seed).uniform(-0.01, 0.01, 4)
 
     return Plant(
-        name="InvertedPendulum-v5",
+        physics="InvertedPendulum-v5",
         model=model,
         planned=planned,
         goal=np.zeros(4),
@@ -177,36 +178,19 @@ def inverted_pendulum() -> Plant:
 
 
 def double_pendulum() -> Plant:
-    """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is not."""
-    return _double(
-        0.0,
-        weight=(1.0, 10.0, 10.0, 0.1, 0.1, 0.1),
-        rho=0.1,
-        horizon=15,
-        iterations=1,
-        reserve=0.2,
-        exploration=(0.15, 1.0, 6, 64),
-        always=True,
-    )
+    """MuJoCo's InvertedDoublePendulum-v5, upright; lost when its tip is below 1 m, as the environment has it."""
+    plant = _double("InvertedDoublePendulum-v5", 0.0)
+    return replace(plant, iterations=1, exploration=(0.15, 1.0, 6, 64), always=True)
 
 
 def double_swing_up() -> Plant:
     """MuJoCo's InvertedDoublePendulum-v5, hanging."""
-    return _double(
-        np.pi,
-        # Cart and force dear enough to keep rail and force for what disturbs the way up.
-        weight=(40.0, 3.0, 6.0, 3.0, 1.0, 1.0),
-        rho=100.0,
-        horizon=60,
-        iterations=3,
-        reserve=0.2,
-        exploration=(0.3, 5.0, 30, 128),
-        end_weight=100.0,
-    )
+    return _double("pcctrl/DoubleSwingUp-v0", np.pi)
 
 
-def _double(angle: float, **how: Any) -> Plant:
-    """Return MuJoCo's InvertedDoublePendulum-v5, its lower pole about ``angle`` in rad, and ``how`` it is driven."""
+def _double(name: str, angle: float) -> Plant:
+    """Return MuJoCo's InvertedDoublePendulum-v5, its lower pole about ``angle`` in rad, with the task ``name``."""
+    said: Any = SIMULATIONS[name].options
     env: Any = gymnasium.make("InvertedDoublePendulum-v5", disable_env_checker=True).unwrapped
     model, planned = _simulated(env, np.array([0.0, angle, 0.0]), 0.1)
 
@@ -216,16 +200,22 @@ def _double(angle: float, **how: Any) -> Plant:
         return np.asarray(model.start[0] + move)
 
     return Plant(
-        name="InvertedDoublePendulum-v5",
+        physics="InvertedDoublePendulum-v5",
         model=model,
         planned=planned,
         goal=np.zeros(6),
         force=FORCE * _strongest(env),
         sensors=(0.01, 0.01, 0.01),
+        weight=said.weight,
+        rho=said.action_weight,
+        horizon=said.horizon,
+        iterations=3,
+        reserve=0.2,
+        exploration=(0.3, 5.0, 30, 128),
         seconds=10.0,
         reset=reset,
         up=_tip_is_up,
-        **how,
+        end_weight=said.end_weight,
     )
 
 

@@ -74,7 +74,8 @@ def test_what_is_missed_at_the_end_costs_what_the_task_says() -> None:
 
 
 def test_the_linearisation_is_the_model_nearby() -> None:
-    task = agents.task_of(sensed("InvertedDoublePendulum-v5", colour="white"))
+    task = replace(agents.task_of(sensed("InvertedDoublePendulum-v5", colour="white")), end_weight=2.0)
+    assert linearised(task).end_weight == 2.0
     near = linearised(task).linear.joint(0)
     rng = np.random.default_rng(0)
     x, u = 1e-5 * rng.standard_normal(6), 1e-5 * rng.standard_normal(1)

@@ -23,6 +23,7 @@ from pcctrl.envs import (
     make_simulation,
     plant_of,
     simulated,
+    two_masses,
 )
 from pcctrl.errors import FileError, ModelError, ParameterError, PcctrlError, ShapeError, UnknownNameError
 from pcctrl.evaluation import rollout
@@ -119,6 +120,13 @@ def test_the_hanging_pole_hangs_and_is_swung_up() -> None:
     assert (np.cos(episode.state[60:, 1]) > 0.98).all()
 
 
+@pytest.mark.parametrize("env_id", ["pcctrl/SwingUp-v0", "pcctrl/DoubleSwingUp-v0"])
+def test_a_task_of_ours_is_gymnasiums_too(env_id: str) -> None:
+    env, plant = gym.make(env_id), simulated(env_id)
+    np.testing.assert_allclose(env.reset(seed=1)[1]["state"], make_simulation(plant).reset(seed=1)[1]["state"])
+    assert agents.task_of(env).end_weight == plant.options.end_weight
+
+
 def test_both_hanging_poles_are_swung_up_by_a_plan_whose_end_is_dear() -> None:
     found = {}
     for end in (None, 100.0):
@@ -172,6 +180,7 @@ def test_physics_that_breaks_down_is_a_failure_and_nothing_is_nan() -> None:
         (lambda: plant_of(LINEAR, None, PlantOptions(horizon=3)), ModelError, "plant"),
         (lambda: PlantOptions(end_weight=-1.0), ParameterError, r"plant\.end-weight"),
         (lambda: still("Reacher-v5", end_weight=np.nan), ParameterError, r"plant\.end-weight"),
+        (lambda: ModelEnv(two_masses(), end_weight=0.0), ParameterError, "end_weight"),
         (lambda: plant_of("Reacher-v5", None, PlantOptions(sensors=("qpos:elbow",))), UnknownNameError, "elbow"),
         (lambda: still("Reacher-v5", goal=(1.0,)).reset(seed=0), ShapeError, "goal"),
         (lambda: still("Reacher-v5", weight=(1.0,)), ShapeError, "weight"),

@@ -62,6 +62,8 @@ def test_results_belong_to_the_options() -> None:
     assert plain.description(3) != heavy.description(3)
     assert json.loads(json.dumps(heavy.description(3)))["payload"] == [1.0, 0.5]
     assert heavy.description(3)["settle"] == 3
+    near, far = (Setting(env="Reacher-v5", plant=PlantOptions(end_weight=end)) for end in (None, 3.0))
+    assert near.description(0) != far.description(0)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,7 @@ def test_results_belong_to_the_options() -> None:
         ({"env": "Reacher-v5", "plant": PlantOptions(dt=0.013)}, "plant.dt"),
         ({"env": "Reacher-v5", "plant": PlantOptions(weight=(-1.0,) * 8)}, "plant.weight"),
         ({"env": "Reacher-v5", "plant": PlantOptions(action_weight=-1.0)}, "plant.action-weight"),
+        ({"env": "pcctrl/DoubleSwingUp-v0", "plant": PlantOptions(end_weight=1e308)}, "plant.end-weight"),
         ({"env": "Reacher-v5", "plant": PlantOptions(wrong=Mismatch(bodies=["nothing"]))}, "plant.wrong.bodies"),
         ({"env": "pcctrl/CartPole-v0", "noise": NoiseOptions(delay=0.013)}, "noise.delay"),
         ({"env": "pcctrl/CartPole-v0", "noise": NoiseOptions(dropout=2.0)}, "noise.dropout"),
