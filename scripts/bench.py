@@ -32,7 +32,7 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "cruise": "the published PID as active inference, and one that learns within bounds (seconds)",
         "quadrotor": "hovering in Dryden gusts at equal actuator effort, exact and flown (minutes of tuning)",
         "lightdark": "planning over beliefs to food that is best seen by a light, 1000 seeds (half an hour)",
-        "swingup": "pendulums swung up and balanced from noisy positions, 100 seeds (half an hour)",
+        "swingup": "pendulums swung up and balanced from noisy positions, 100 seeds (an hour)",
         "pusher": "a puck pushed home by sampled plans, and by derivatives, 50 seeds (a minute)",
         "speed": "times, as ratios to the products that they need and to filterpy (seconds)",
     }
