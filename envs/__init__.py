@@ -281,12 +281,12 @@ for _id, _arm in ARMS.items():
     )
 for _id, _make in ((LINEAR, "make_linear_system"), (SIMULATION, "make_simulation")):
     gym.register(_id, entry_point=f"pcctrl.envs:{_make}", max_episode_steps=1000, disable_env_checker=True)
-for _id in SIMULATIONS:
+for _id, _task in SIMULATIONS.items():
     if _id.startswith("pcctrl/"):
         gym.register(
             _id,
             entry_point="pcctrl.envs:make_simulation",
-            kwargs={"plant": SIMULATIONS[_id]},
+            kwargs={"plant": _task},
             max_episode_steps=1000,
             disable_env_checker=True,
         )
