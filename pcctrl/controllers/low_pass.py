@@ -154,8 +154,13 @@ class LowPass:
         late = reference + before
         unlimited = late + self.rate * (wish - late)
         u = limited(unlimited, *self._limits)
-        added = _finite(u - reference, before)
-        last = None if held is None else _kept(goal, u, wish, held, state.last)
+        added, torque = u - reference, u.copy()
+        if not all_finite(added + wish):
+            # Of what is kept; in the sum each of them shows, and so does the torque.
+            old = state.last or Last(None, *np.zeros((3, *u.shape)))
+            added, torque = _finite(added, before), _finite(torque, old.torque)
+            wish = _finite(wish, old.wish)
+        last = None if held is None else Last(_own(goal, u.shape[:-1]), torque, wish, held)
         return LowPassState(memory, added, last), u, ControlInfo(unlimited, info.forecast)
 
     def _jumped(self, state: LowPassState, belief: Belief, wish: Array) -> tuple[Array, Array]:
@@ -177,17 +182,14 @@ class LowPass:
         return np.where(jumped & np.isfinite(before), before, state.added), held
 
 
-def _kept(goal: Goal, torque: Array, wish: Array, held: Array, last: Last | None) -> Last:
-    """Return what to remember, one for each member of a batch, which nobody else writes into, and all finite."""
-    own = None
-    if goal is not None:
-        states = np.asarray(goal.goals)[..., :2, :] if isinstance(goal, Preview) else np.asarray(goal)[..., None, :]
-        batch = torque.shape[:-1]
-        own = np.array(np.broadcast_to(states, (*batch, *states.shape[-2:])) if batch else states)
-    old = last or Last(None, *np.zeros((3, *torque.shape)))
-    return Last(own, _finite(torque.copy(), old.torque), _finite(wish, old.wish), held)
+def _own(goal: Goal, batch: tuple[int, ...]) -> Array | None:
+    """Return the first two states of a goal (..., 2, 2 nv), each member's own, into which nobody else writes."""
+    if goal is None:
+        return None
+    states = np.asarray(goal.goals)[..., :2, :] if isinstance(goal, Preview) else np.asarray(goal)[..., None, :]
+    return np.array(np.broadcast_to(states, (*batch, *states.shape[-2:])) if batch else states)
 
 
 def _finite(new: Array, old: Array) -> Array:
     """Return what is new, but for what is not finite."""
-    return new if all_finite(new) else np.where(np.isfinite(new), new, old)
+    return np.where(np.isfinite(new), new, old)

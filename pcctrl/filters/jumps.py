@@ -136,6 +136,7 @@ class Jumping:
         self.variance = np.tile(np.array([one.std**2 for one in jumps]), _MOMENTS)
         self.precision = 1.0 / self.variance
         self.needed = np.tile(-np.log(odds), _MOMENTS)
+        self._twice = 2.0 * self.needed
         self.bounds = np.tile(np.array([(one.low, one.high) for one in jumps]).T, _MOMENTS)
 
     def init(self, batch: tuple[int, ...], size: int) -> Suspicion:
@@ -174,14 +175,18 @@ class Jumping:
         wrong, J, j, age, found = memory
         h = product(rows, wrong)
         weighted = product(precision, h)
-        J, j = J + np.add.reduce(h * weighted, axis=-2), j + product(innovation[..., None, :], weighted)[..., 0, :]
-        wrong = wrong - product(gain, h)
-        variance = 1.0 / (J + self.precision)
-        price = self.needed + 0.5 * np.log1p(self.variance * J)
-        memory = Suspicion(wrong, J, j, age, np.zeros(found.shape))
-        if not np.count_nonzero(0.5 * j * j * variance > price):
-            return memory, None
+        J = J + np.add.reduce(h * weighted, axis=-2)
         # One belief may have had a batch of samples.
+        j = j + (innovation.dot(weighted) if weighted.ndim == 2 else (innovation[..., None, :] @ weighted)[..., 0, :])
+        wrong = wrong - product(gain, h)
+        precision = J + self.precision
+        # Of `ahead`, so nothing has been found yet.
+        memory = Suspicion(wrong, J, j, age, found)
+        # Without Occam's factor, which only adds to the price: of nearly all samples this is all that is asked.
+        if not np.count_nonzero(j * j > self._twice * precision):
+            return memory, None
+        variance = 1.0 / precision
+        price = self.needed + 0.5 * np.log1p(self.variance * J)
         variance, wrong = np.broadcast_to(variance, j.shape), np.broadcast_to(wrong, (*j.shape[:-1], *wrong.shape[-2:]))
         size = self._bounded(j * variance, mean, wrong)
         favour = size * (j - 0.5 * size / variance) - price

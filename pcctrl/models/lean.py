@@ -8,7 +8,7 @@ import numpy as np
 
 from pcctrl.arrays import Array
 from pcctrl.models.adaptive import AdaptiveModel
-from pcctrl.models.mujoco import MujocoModel
+from pcctrl.models.mujoco import MujocoModel, MujocoParameters
 
 if TYPE_CHECKING:
     from pcctrl.models.generalised import GeneralisedModel
@@ -57,27 +57,25 @@ class LeanModel:
         # All but what depends on the plant's state.
         self._F, self._Q, self._D = F.copy(), Q.copy(), F[n:, n:].copy()
         self._offset = ahead[n:] - self._D.dot(mean[n:])
-        G = self._derivatives(mean, u)[2] * self._white
+        G = self._plant(mean, u)[3] * self._white
         self._Q[:n, :n] -= G.dot(G.T)
 
     def ahead(self, mean: Array, u: Array) -> Array:
         """Return the state (N,) one sample after ``mean`` (N,), as `GeneralisedModel.ahead`."""
         x, u, w = self._arguments(mean, u)
-        beside = self._D.dot(mean[self._n :])
-        beside += self._offset
         if self._adaptive is None:
-            return np.concatenate((self._model.transition(x, u, w), beside))
-        return np.concatenate((self._adaptive.plant.transition(x, u, w, mean[self._theta]), beside))
+            return self._joined(self._model.transition(x, u, w), mean)
+        return self._joined(self._adaptive.plant.transition(x, u, w, mean[self._theta]), mean)
 
     def linearised(self, mean: Array, u: Array) -> tuple[Array, Array, Array]:
         """Return `ahead`, and its F and Q (N, N), as `GeneralisedModel.linearised`."""
         n, F, Q = self._n, self._F.copy(), self._Q.copy()
-        A, B, G, T = self._derivatives(mean, u)
+        x, A, B, G, T = self._plant(mean, u)
         F[:n, :n], F[:n, self._theta], F[:n, self._chains] = A, T, G.dot(self._H)
         F[:n, self._walks] = B[:, : self._joint.disturbances]
         G = G * self._white
         Q[:n, :n] += G.dot(G.T)
-        return self.ahead(mean, u), F, Q
+        return self._joined(x, mean), F, Q
 
     def integrate(self, mean: Array, move: Array) -> Array:
         """Return the state (N,) reached from ``mean`` (N,) by a move (N,), as `GeneralisedModel.integrate`."""
@@ -92,8 +90,19 @@ class LeanModel:
         w = self._H.dot(mean[self._chains]) if joint.process else self._still
         return mean[: self._n], u + mean[self._walks] if joint.disturbances else u, w
 
-    def _derivatives(self, mean: Array, u: Array) -> tuple[Array, Array, Array, Array]:
+    def _joined(self, x: Array, mean: Array) -> Array:
+        """Return the state (N,) one sample after ``mean`` (N,), of which the plant's (n,) is x then."""
+        beside = self._D.dot(mean[self._n :])
+        beside += self._offset
+        return np.concatenate((x, beside))
+
+    def _plant(self, mean: Array, u: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return the plant's state (n,) one sample on, and its derivatives (n, ·) by x, u, w and θ."""
         x, u, w = self._arguments(mean, u)
         if self._adaptive is None:
-            return *self._model.transition_jacobians(x, u, w), np.zeros((self._n, 0))
-        return self._adaptive.plant.transition_jacobians(x, u, w, mean[self._theta])
+            F, B, G = self._model.transition_jacobians(x, u, w)
+            return self._model.transition(x, u, w), F, B, G, np.zeros((self._n, 0))
+        plant, theta = self._adaptive.plant, mean[self._theta]
+        if isinstance(plant, MujocoParameters):
+            return plant.linearised(x, u, w, theta)
+        return plant.transition(x, u, w, theta), *plant.transition_jacobians(x, u, w, theta)

@@ -150,6 +150,7 @@ def pendulum() -> Plant:
 
 def inverted_pendulum() -> Plant:
     """MuJoCo's InvertedPendulum-v5, hanging, with the stops of its hinge taken off so that it can."""
+    said: Any = SIMULATIONS["pcctrl/SwingUp-v0"].options
     env: Any = gymnasium.make("InvertedPendulum-v5", disable_env_checker=True).unwrapped
     env.model.joint("hinge").range[:] = -100.0, 100.0
     model, planned = _simulated(env, np.array([0.0, np.pi]), 0.01)
@@ -164,16 +165,16 @@ def inverted_pendulum() -> Plant:
         goal=np.zeros(4),
         force=FORCE * _strongest(env),
         sensors=(0.01, 0.01),
-        # The cart dear enough to plan no blow against its rail's stops.
-        weight=(4.0, 3.0, 0.1, 0.1),
+        weight=said.weight,
         rho=0.01,
-        horizon=25,
+        horizon=said.horizon,
         iterations=2,
         reserve=0.4,
         exploration=(1.0, 3.0, 15, 64),
         seconds=6.0,
         reset=reset,
         up=lambda x: np.asarray(np.cos(x[..., 1]) > np.cos(UP)),
+        end_weight=said.end_weight,
     )
 
 

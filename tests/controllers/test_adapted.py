@@ -93,6 +93,11 @@ def test_its_torques_are_those_of_the_mechanics() -> None:
     rows = model.plant.torque(np.array([x, x + np.inf]), np.array([a, a]), theta)  # type: ignore[attr-defined]
     np.testing.assert_allclose(rows[0], model.plant.torque(x, a, theta))  # type: ignore[attr-defined]
     assert np.isnan(rows[1]).all()
+    # Each of a size that physics has, and together beyond it.
+    far = np.array([x + 9e9, x + 9e9, x])
+    rows = model.plant.torque(far, np.array([a, a, a]), theta)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(rows[0], model.plant.torque(far[0], a, theta))  # type: ignore[attr-defined]
+    assert np.isfinite(rows[2]).all()
     many = model.plant.torque(x[None], np.array([a, 2.0 * a, a]), theta)  # type: ignore[attr-defined]
     np.testing.assert_allclose(many[1], model.plant.torque(x, 2.0 * a, theta))  # type: ignore[attr-defined]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from plants import ARM
 
-from pcctrl.models import AdaptiveModel, GeneralisedModel, MujocoModel, MujocoParameters, Parameter, generalise
+from pcctrl.models import AdaptiveModel, Forces, GeneralisedModel, MujocoModel, MujocoParameters, Parameter, generalise
 from pcctrl.models.lean import LeanModel, lean
 from pcctrl.noise import Noise, OrnsteinUhlenbeck, Smooth, White
 
@@ -22,7 +22,12 @@ BALL = """<mujoco><option integrator="Euler" timestep=".001"/><worldbody><body><
 </mujoco>"""
 
 
-def joint(adapted: bool, push: Noise, walk: float | None) -> GeneralisedModel:
+def friction(x: Any) -> Any:
+    """Return the forces (..., 2, 3) of each parameter."""
+    return np.stack([-x[..., 2:], -np.tanh(x[..., 2:] / 0.05), np.sin(x[..., :2])], axis=-1)
+
+
+def joint(kind: str, push: Noise, walk: float | None) -> GeneralisedModel:
     model = MujocoModel(
         ARM,
         noise_input=("shoulder", "elbow"),
@@ -31,11 +36,12 @@ def joint(adapted: bool, push: Noise, walk: float | None) -> GeneralisedModel:
         disturbance=walk,
         prior=1e-6 * np.eye(4),
     )
-    whole: Any = AdaptiveModel(MujocoParameters(model, PARAMETERS, 0.05), PARAMETERS) if adapted else model
+    plant = MujocoParameters(model, PARAMETERS, 0.05) if kind == "masses" else Forces(model, friction)
+    whole: Any = model if kind == "none" else AdaptiveModel(plant, PARAMETERS)
     return generalise(whole, 2, process_scale=1.5, state_noise=1e-4)
 
 
-@pytest.mark.parametrize("adapted", [True, False])
+@pytest.mark.parametrize("adapted", ["masses", "forces", "none"])
 @pytest.mark.parametrize(
     ("push", "walk"),
     [
@@ -45,7 +51,7 @@ def joint(adapted: bool, push: Noise, walk: float | None) -> GeneralisedModel:
         (White(density=0.1) + Smooth(0.5, 0.02), 0.3),
     ],
 )
-def test_it_is_the_joint_model(adapted: bool, push: Noise, walk: float | None) -> None:
+def test_it_is_the_joint_model(adapted: str, push: Noise, walk: float | None) -> None:
     full, rng = joint(adapted, push, walk), np.random.default_rng(3)
     few = lean(full)
     assert isinstance(few, LeanModel)

@@ -77,8 +77,12 @@ class MujocoParameters:
 
     def transition_jacobians(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
         """Return its derivatives (..., n, ·) by x, u, w and θ."""
-        F, B, G, T = _each(self._physics.differentiate, (x, u, w, theta))
-        return F, B, G, T
+        return self.linearised(x, u, w, theta)[1:]
+
+    def linearised(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return `transition` and its `transition_jacobians`, for less than both."""
+        ahead, F, B, G, T = _each(self._physics.linearised, (x, u, w, theta))
+        return ahead, F, B, G, T
 
     def torque(self, x: ArrayLike, acceleration: ArrayLike, theta: ArrayLike) -> Array:
         """Return the generalised forces (..., nv) that an acceleration takes: inverse dynamics, linear in θ.
@@ -176,41 +180,42 @@ class _Physics:
     def inverse(self, x: Array, acceleration: Array, theta: Array) -> Array:
         """Return the forces (k, nv) for accelerations (k, nv) at x (k, n), without those of limits and contacts."""
         model, data, nv = self.sim.model, self.sim.data, self.sim.nv
-        needed = np.full((len(x), nv), np.nan)
-        qpos, qvel, bias, passive = self.forces
-        if not sane(theta):
-            return needed
+        if not sane(x.ravel(), acceleration.ravel(), theta):
+            if len(x) == 1:
+                return np.full((1, nv), np.nan)
+            rows = [slice(i, i + 1) for i in range(len(x))]
+            return np.concatenate([self.inverse(x[i], acceleration[i], theta) for i in rows])
+        needed = np.empty((len(x), nv))
         if self.heavy:
             self._weigh(theta)
         # No friction as damping: it is added as it is.
         self.fields[2][:] = self.nominal[2]
-        viscous, dry = self.viscous.dot(theta), self.dry.dot(theta)
-        for state, drawn, force in zip(x, acceleration, needed, strict=True):
-            if not sane(state, drawn):
-                continue
-            speed = state[nv : 2 * nv]
-            qpos[:], qvel[:] = state[:nv], speed
+        qpos, qvel, bias, passive = self.forces
+        for i, force in enumerate(needed):
+            qpos[:], qvel[:] = x[i, :nv], x[i, nv : 2 * nv]
             mujoco.mj_fwdPosition(model, data)
             mujoco.mj_fwdVelocity(model, data)
-            mujoco.mj_mulM(model, data, force, drawn)
+            mujoco.mj_mulM(model, data, force, acceleration[i])
             force += bias
             force -= passive
-            if self.rubbing:
-                force += viscous * speed
-                force += dry * np.tanh(speed / self.creep)
+        if self.rubbing:
+            speed = x[:, nv : 2 * nv]
+            needed += self.viscous.dot(theta) * speed
+            needed += self.dry.dot(theta) * np.tanh(speed / self.creep)
         return needed
 
-    def differentiate(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array]:
-        """Return the derivatives (n, ·) of a sample by x, u, w and θ."""
+    def linearised(self, x: Array, u: Array, w: Array, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return the state (n,) one sample on, and its derivatives (n, ·) by x, u, w and θ."""
         sim, force = self.sim, w.dot(self.general)
         nv = sim.nv
         for k in range(self.steps):
             if not sane(x, u, force, theta):
-                return tuple(np.full((sim.n, len(a)), np.nan) for a in (x, u, w, theta))  # type: ignore[return-value]
+                F, B, G, T = (np.full((sim.n, len(a)), np.nan) for a in (x, u, w, theta))
+                return np.full(sim.n, np.nan), F, B, G, T
             self.set(x, theta)
             A, by_u, by_force = step_derivatives(sim, x, u, force)
             ahead = sim.step(x, u, force)
-            secant, slope = _secant(x[nv : 2 * nv], self.creep), _slope(x[nv : 2 * nv], self.creep)
+            secant, slope = _slope(x[nv : 2 * nv], self.creep)
             # By the damping of each joint.
             by_damping = -by_force * ahead[nv : 2 * nv]
             A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
@@ -226,7 +231,7 @@ class _Physics:
             else:
                 F, B, G, T = A @ F, A @ B + by_u, A @ G + by_w, A @ T + by_theta
             x = ahead
-        return F, B, G, T
+        return ahead, F, B, G, T
 
 
 def _secant(speed: Array, creep: Array) -> Array:
@@ -240,11 +245,12 @@ def _secant(speed: Array, creep: Array) -> Array:
     return part
 
 
-def _slope(speed: Array, creep: Array) -> Array:
-    """Return the derivative of `_secant` by v."""
+def _slope(speed: Array, creep: Array) -> tuple[Array, Array]:
+    """Return `_secant` and its derivative by v."""
     v = speed + (np.abs(speed) < 1e-6 * creep) * (2e-6 * creep)
     tanh = np.tanh(v / creep)
-    return np.asarray(((1.0 - tanh**2) / creep - tanh / v) / v)
+    secant = tanh / v
+    return secant, ((1.0 - tanh * tanh) / creep - secant) / v
 
 
 def _each(function: Callable[..., tuple[Array, ...]], arguments: tuple[Array, ...]) -> tuple[Array, ...]:
