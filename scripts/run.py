@@ -56,12 +56,14 @@ class Run(Setting):
             write_log(self.out / "log.csv", episode, model)
         ended = "completed"
         if summary.failures:
-            ended = "FAILED" if episode is None else f"FAILED after {len(episode.cost)} of {self.steps} samples"
+            ended = "FAILED"
+            if episode is not None:
+                ended += f" after {len(episode.cost)} of {self.steps} samples: {episode.reason}"
         console.print(f"{self.agent} in {self.env}, seed {self.seed}: {ended}")
         console.print(f"  cost a sample {summary.cost.mean:.5g}")
         if episode is not None:
             console.print(
-                f"  at the end {_state(model.states or (), episode.state[-1])}", highlight=False, markup=False
+                f"  at the last sample {_state(model.states or (), episode.state[-1])}", highlight=False, markup=False
             )
         if summary.rmse is not None and summary.nis is not None:
             sensors = len(model.sensors or ())

@@ -49,6 +49,7 @@ class Episode:
     Args:
         dt: sample time in seconds.
         failed: whether the environment terminated, or its physics broke down (see `physics.broken`).
+        reason: which of both, in words; empty where it did not fail.
         state: (T, n) true state when the sample was taken.
         goal: (T, n) state that was wanted, NaN where the environment says none, or no state.
         observation: (T, m) what the sensors read; NaN is missing.
@@ -67,6 +68,7 @@ class Episode:
 
     dt: float
     failed: bool
+    reason: str
     state: Array
     goal: Array
     observation: Array
@@ -92,7 +94,7 @@ class Episode:
         """Read an episode written by `save`."""
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data: dict[str, Any] = {f.name: archive[f.name] for f in fields(cls)}
-        return cls(**{**data, "dt": float(data["dt"]), "failed": bool(data["failed"])})
+        return cls(**{**data, "dt": float(data["dt"]), "failed": bool(data["failed"]), "reason": str(data["reason"])})
 
 
 def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) -> Episode:
@@ -112,8 +114,8 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         raise ParameterError(name="steps", expected="at least 1", received=steps)
     observation, info = env.reset(seed=seed)
     policy.reset(seed)
-    rows: dict[str, list[Any]] = {f.name: [] for f in fields(Episode) if f.name not in ("dt", "failed")}
-    failed = False
+    rows: dict[str, list[Any]] = {f.name: [] for f in fields(Episode) if f.name not in ("dt", "failed", "reason")}
+    failed, reason = False, ""
     for _ in range(steps):
         state, goal = info["state"], info.get("goal")
         start = time.perf_counter_ns()
@@ -124,8 +126,11 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
         rows["step_us"].append(elapsed)
         observation, reward, failed, truncated, info = env.step(action)
         cost = info.get("cost", -float(reward))
+        if failed:
+            reason = "beyond the bounds of its environment"
         if broken(env, info["state"], cost):
             # There is no telling what it costs: as much as the worst before it, and not just once.
+            reason = "the physics broke down"
             failed, cost = True, max((*rows["cost"], cost if np.isfinite(cost) else 0.0))
         rows["cost"].append(cost)
         if failed:
@@ -135,7 +140,7 @@ def rollout(env: gym.Env[Any, Any], policy: Policy, *, steps: int, seed: int) ->
                 name="steps", expected=f"at most the environment's {len(rows['cost'])}", received=steps
             )
     data: dict[str, Any] = {key: np.array(value) for key, value in rows.items()}
-    return Episode(dt=float(env.get_wrapper_attr("dt")), failed=bool(failed), **data)
+    return Episode(dt=float(env.get_wrapper_attr("dt")), failed=bool(failed), reason=reason, **data)
 
 
 def _wanted(goal: Any, state: Array) -> Array:

@@ -195,7 +195,7 @@ def test_episode_survives_its_file(tmp_path: Path) -> None:
     episode.save(tmp_path / "e.npz")
     again = Episode.load(tmp_path / "e.npz")
     np.testing.assert_array_equal(again.estimate, episode.estimate)
-    assert (again.dt, again.failed) == (episode.dt, episode.failed)
+    assert (again.dt, again.failed, again.reason) == (episode.dt, False, "")
 
 
 class Idle:
@@ -217,7 +217,7 @@ class Idle:
 def test_rollout_stops_where_the_plant_is_lost() -> None:
     env = gym.make("pcctrl/CartPole-v0")
     episode = rollout(env, Idle(env), steps=1000, seed=0)
-    assert episode.failed
+    assert (episode.failed, episode.reason) == (True, "beyond the bounds of its environment")
     assert len(episode.cost) < 1000
 
 
@@ -241,9 +241,9 @@ def test_a_run_whose_physics_breaks_down_has_failed(kind: str, tmp_path: Path, m
 
     env = gym.make("pcctrl/MassSpringDamper-v0")
     whole = rollout(env, Idle(env), steps=20, seed=0)
-    assert not whole.failed
+    assert (whole.failed, whole.reason) == (False, "")
     episode = rollout(Breaks(env), Idle(env), steps=20, seed=0)
-    assert episode.failed
+    assert (episode.failed, episode.reason) == (True, "the physics broke down")
     assert len(episode.cost) == 5
     assert np.isfinite(episode.cost).all()
     assert episode.cost[-1] >= episode.cost[:-1].max()

@@ -16,6 +16,7 @@ def episode(cost: list[float], failed: bool = False) -> Episode:
     return Episode(
         dt=0.1,
         failed=failed,
+        reason="lost" if failed else "",
         state=one,
         goal=one,
         observation=one,

@@ -94,6 +94,12 @@ def test_run_takes_a_model_from_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     assert "position_1" in json.loads((tmp_path / "out" / "config.json").read_text())["task"]["model"]
 
 
+def test_a_lost_run_says_when_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "pcctrl/CartPole-v0", "--agent", "excite", "--steps", "200", "--out", str(tmp_path)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"FAILED after \d+ of 200 samples: beyond the bounds of its environment", told)
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
