@@ -116,7 +116,7 @@ class RealTimeAgent:
                 return self._safely(np.full_like(self._low, np.nan))
             memory, u, _ = self._agent.controller.act(self._memory, self.belief, goal)
         u = np.minimum(np.maximum(u, self._low), self._high)
-        if not math.isfinite(u.dot(u)):
+        if not math.isfinite(math.hypot(*u.tolist())):
             return self._safely(u)
         self._memory, self._u, self._faults = memory, u, 0
         return u
@@ -168,7 +168,7 @@ class RealTimeAgent:
                 self._mean, self._P = self._lean.integrate(self._mean, shift.move), self._P + shift.spread
                 if self._status != Status.BLIND:
                     self._status = Status.JUMP
-        # By sums of squares, which a missing number or one that is absurd breaks.
+        # By sums of squares, which a number that is missing breaks, and one beyond 1e154.
         spread = self._P.reshape(-1)
         if not math.isfinite(self._mean.dot(self._mean) + spread.dot(spread)):
             belief = self._filter.init()

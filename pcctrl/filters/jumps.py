@@ -180,8 +180,7 @@ class Jumping:
         j = j + (innovation.dot(weighted) if weighted.ndim == 2 else (innovation[..., None, :] @ weighted)[..., 0, :])
         wrong = wrong - product(gain, h)
         precision = J + self.precision
-        # Of `ahead`, so nothing has been found yet.
-        memory = Suspicion(wrong, J, j, age, found)
+        memory = Suspicion(wrong, J, j, age, np.zeros(found.shape))
         # Without Occam's factor, which only adds to the price: of nearly all samples this is all that is asked.
         if not np.count_nonzero(j * j > self._twice * precision):
             return memory, None

@@ -27,14 +27,14 @@ class Adding:
     """PI control; ``broken`` makes its next actions or its memory worthless."""
 
     limits = (-5.0, 5.0)
-    broken = ""
+    broken, scale = "", 1.0
 
     def init(self, batch: tuple[int, ...] = ()) -> Sum:
         return Sum(np.zeros((*batch, 1)))
 
     def act(self, state: Sum, belief: Belief, goal: Any = None) -> tuple[Sum, Array, ControlInfo]:  # noqa: ARG002
         total = state.total + 0.01 * belief.state[..., :1]
-        u = 1.0 - belief.state[..., :1] - total
+        u = self.scale * (1.0 - belief.state[..., :1] - total)
         if self.broken:
             u = u * np.nan
         return Sum(total * np.nan if self.broken == "memory" else total), u, ControlInfo(u, 0.0 * u)
@@ -99,6 +99,14 @@ def test_an_action_that_is_not_finite_is_replaced_as_by_the_agent(broken: str) -
         assert fast.faults == slow.state.faults == (k - 3 if k in (4, 5) else 0)
     # What was remembered before is still there.
     assert fast._memory.total > 0.0
+
+
+def test_a_huge_action_is_finite() -> None:
+    fast, controller = agent()
+    fast._low, fast._high = np.array([-np.inf]), np.array([np.inf])
+    controller.scale = 1e200
+    assert fast.act(Y) > 1e199
+    assert fast.faults == 0
 
 
 def test_a_memory_that_is_not_finite_begins_anew() -> None:

@@ -175,6 +175,10 @@ def test_it_is_found_once() -> None:
     assert suspicion.found.any()
     assert later.suspicion is not None
     assert not later.suspicion.found.any()
+    # Nor by a second reading of the same moment.
+    again, _ = expecting().update(beliefs[k], np.full(len(y[k]), np.nan))
+    assert again.suspicion is not None
+    assert not again.suspicion.found.any()
     # A belief of a filter that expects none has no suspicion yet.
     other = NonlinearPCFilter(hand(), None, iterations=1)
     assert expecting().predict(other.init()).suspicion is not None

@@ -22,7 +22,7 @@ BALL = """<mujoco><option integrator="Euler" timestep=".001"/><worldbody><body><
 </mujoco>"""
 
 
-def friction(x: Any) -> Any:
+def forces(x: Any) -> Any:
     """Return the forces (..., 2, 3) of each parameter."""
     return np.stack([-x[..., 2:], -np.tanh(x[..., 2:] / 0.05), np.sin(x[..., :2])], axis=-1)
 
@@ -36,12 +36,12 @@ def joint(kind: str, push: Noise, walk: float | None) -> GeneralisedModel:
         disturbance=walk,
         prior=1e-6 * np.eye(4),
     )
-    plant = MujocoParameters(model, PARAMETERS, 0.05) if kind == "masses" else Forces(model, friction)
+    plant = MujocoParameters(model, PARAMETERS, 0.05) if kind == "masses" else Forces(model, forces)
     whole: Any = model if kind == "none" else AdaptiveModel(plant, PARAMETERS)
     return generalise(whole, 2, process_scale=1.5, state_noise=1e-4)
 
 
-@pytest.mark.parametrize("adapted", ["masses", "forces", "none"])
+@pytest.mark.parametrize("kind", ["masses", "forces", "none"])
 @pytest.mark.parametrize(
     ("push", "walk"),
     [
@@ -51,8 +51,8 @@ def joint(kind: str, push: Noise, walk: float | None) -> GeneralisedModel:
         (White(density=0.1) + Smooth(0.5, 0.02), 0.3),
     ],
 )
-def test_it_is_the_joint_model(adapted: str, push: Noise, walk: float | None) -> None:
-    full, rng = joint(adapted, push, walk), np.random.default_rng(3)
+def test_it_is_the_joint_model(kind: str, push: Noise, walk: float | None) -> None:
+    full, rng = joint(kind, push, walk), np.random.default_rng(3)
     few = lean(full)
     assert isinstance(few, LeanModel)
     for _ in range(3):

@@ -181,8 +181,8 @@ class _Physics:
         """Return the forces (k, nv) for accelerations (k, nv) at x (k, n), without those of limits and contacts."""
         model, data, nv = self.sim.model, self.sim.data, self.sim.nv
         if not sane(x.ravel(), acceleration.ravel(), theta):
-            if len(x) == 1:
-                return np.full((1, nv), np.nan)
+            if len(x) < 2:
+                return np.full((len(x), nv), np.nan)
             rows = [slice(i, i + 1) for i in range(len(x))]
             return np.concatenate([self.inverse(x[i], acceleration[i], theta) for i in rows])
         needed = np.empty((len(x), nv))
@@ -215,7 +215,7 @@ class _Physics:
             self.set(x, theta)
             A, by_u, by_force = step_derivatives(sim, x, u, force)
             ahead = sim.step(x, u, force)
-            secant, slope = _slope(x[nv : 2 * nv], self.creep)
+            secant, slope = _secant_and_slope(x[nv : 2 * nv], self.creep)
             # By the damping of each joint.
             by_damping = -by_force * ahead[nv : 2 * nv]
             A[:, nv : 2 * nv] += by_damping * (slope * self.dry.dot(theta))
@@ -245,7 +245,7 @@ def _secant(speed: Array, creep: Array) -> Array:
     return part
 
 
-def _slope(speed: Array, creep: Array) -> tuple[Array, Array]:
+def _secant_and_slope(speed: Array, creep: Array) -> tuple[Array, Array]:
     """Return `_secant` and its derivative by v."""
     v = speed + (np.abs(speed) < 1e-6 * creep) * (2e-6 * creep)
     tanh = np.tanh(v / creep)
