@@ -51,6 +51,7 @@ class Plant:
         up: which states (..., n) are up.
         always: whether it is to be up all the time, not just at the end.
         end_weight: cost of being off the goal at the horizon's end, as a multiple of Π; see `Task`.
+        sampled_end_weight: the same where plans are sampled.
     """
 
     physics: str
@@ -70,6 +71,7 @@ class Plant:
     up: Callable[[Array], NDArray[np.bool_]]
     always: bool = False
     end_weight: float | None = None
+    sampled_end_weight: float | None = None
 
     def noises(self, samples: float) -> tuple[Sequence[Noise], Sequence[Noise]]:
         """Return process and sensor noise, smooth over so many samples, or white for 0."""
@@ -217,6 +219,7 @@ def _double(name: str, angle: float) -> Plant:
         reset=reset,
         up=_tip_is_up,
         end_weight=said.end_weight,
+        sampled_end_weight=said.end_weight,
     )
 
 

@@ -53,7 +53,9 @@ def test_active_inference_brings_it_up_from_noisy_positions(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["aif", "ekf-ilqr", "mppi"])
 def test_plans_end_as_the_plant_says(name: str) -> None:
-    ends = {"pcctrl/DoubleSwingUp-v0": 100.0, "InvertedPendulum-v5": 30.0, "InvertedDoublePendulum-v5": None}
+    # Sampled plans, which look less far, are worse off with an end of their own.
+    single = None if name == "mppi" else 30.0
+    ends = {"pcctrl/DoubleSwingUp-v0": 100.0, "InvertedPendulum-v5": single, "InvertedDoublePendulum-v5": None}
     for physics, factor in ends.items():
         plant = PLANTS[physics]()
         end = agent_of(plant, name, 2.0).controller.terminal_precision  # type: ignore[attr-defined]
