@@ -244,9 +244,9 @@ class NonlinearFilter(SmoothingFilter):
     def _sense(self, belief: Belief) -> Sensed:
         """Return what the prior expects: here by the derivatives C at its mean."""
         joint, P = self.joint, belief.covariance
-        C = joint.readout_jacobian(belief.mean, belief.input)
+        reading, C = joint.linearised_readout(belief.mean, belief.input)
         spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self.outlier_threshold is not None else C[..., 0]
-        return Sensed(P, joint.readout(belief.mean, belief.input), C, spread)
+        return Sensed(P, reading, C, spread)
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
         """Return the correction of what `_sense` returned."""

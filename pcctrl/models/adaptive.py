@@ -27,7 +27,7 @@ from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.linalg import block_diag
 from pcctrl.models.generalise import generalise
 from pcctrl.models.parametric import Parameter, Parametric
-from pcctrl.models.protocol import GenerativeModel, Jacobians
+from pcctrl.models.protocol import GenerativeModel, Linearised
 from pcctrl.noise import Noise, White
 
 __all__ = ["AdaptiveModel"]
@@ -36,7 +36,7 @@ _BOUNDS = ("low", "high")
 
 
 @dataclass(frozen=True, eq=False)
-class AdaptiveModel:
+class AdaptiveModel(Linearised):
     """A plant whose parameters are states: [x; θ], as a `GenerativeModel` that any filter takes.
 
     Its disturbances are those of the plant, and one white one for each parameter that is not constant. A controller
@@ -216,18 +216,20 @@ class AdaptiveModel:
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E."""
+        return self.linearised_readout(x, u, w)[1:]
+
+    def linearised_readout(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return what the sensors read, C, D and E."""
         state, theta, u, force, walk = self._arguments(x, u, w)
-        C, D, E = self.plain.readout_jacobians(state, u, force)
+        y, C, D, E = self.plain.linearised_readout(state, u, force)
         beside, beyond = (np.zeros((*C.shape[:-1], a.shape[-1])) for a in (theta, walk))
-        return np.concatenate([C, beside], axis=-1), D, np.concatenate([E, beyond], axis=-1)
+        return y, np.concatenate([C, beside], axis=-1), D, np.concatenate([E, beyond], axis=-1)
 
     def sensor_factors(self, x: ArrayLike) -> Array | None:
         """Return by what the white variance of each sensor is multiplied at x, or None for 1 everywhere."""
         return self.plain.sensor_factors(self.split(x)[0])
-
-    def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
-        """Return the derivatives of both."""
-        return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
 
     def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array, Array, Array]:
         """Return x, θ, u, w and what drives θ."""

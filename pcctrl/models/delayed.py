@@ -143,3 +143,15 @@ class Delayed:
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E."""
         return self.model.readout_jacobians(x, u, w)
+
+    def linearised_transition(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return the state one sample later, F, B and G."""
+        return self.model.linearised_transition(x, u, w)
+
+    def linearised_readout(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return what the sensors see now, C, D and E."""
+        return self.model.linearised_readout(x, u, w)

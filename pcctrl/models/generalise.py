@@ -144,8 +144,7 @@ class _Stepped(_Unrolled):
     def _differentiate(self, x: Array, w: Array, u: Array) -> tuple[Array, Array, Array]:
         model, _, h = self.stepper
         held = times(self.process_chains.H, w)
-        A, B, G = model.transition_jacobians(x, u, held)
-        later = model.transition(x, u, held)
+        later, A, B, G = model.linearised_transition(x, u, held)
         return later, self._beside(A, B, G), self._white(G, 1.0 / h, self.chained[1], self.rates**2 * h)
 
     def driven(self, mean: Array, u: Array) -> Array:
@@ -259,8 +258,8 @@ class _Matrices(GeneralisedModel):
         joint = self.joint
         return times(joint.C, mean) + times(joint.D, u) + joint.sensor_offset
 
-    def readout_jacobian(self, mean: Array, u: Array) -> Array:  # noqa: ARG002 (the same everywhere)
-        return np.broadcast_to(self.joint.C, (*mean.shape[:-1], *self.joint.C.shape))
+    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
+        return self.readout(mean, u), np.broadcast_to(self.joint.C, (*mean.shape[:-1], *self.joint.C.shape))
 
 
 def _row(x: Array, *others: Array) -> Array:

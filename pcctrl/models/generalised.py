@@ -197,13 +197,17 @@ class GeneralisedModel(abc.ABC):
 
     def readout_jacobian(self, mean: Array, u: Array) -> Array:
         """Return the derivative C (..., m, N) of `readout`."""
-        x, w, d, _ = self.parts(mean)
-        parts = self.model.readout_jacobians(x, self.pushed(u, d), w @ self.process_chains.H.T)
-        C = np.empty((*parts[0].shape[:-1], self.size))
+        return self.linearised_readout(mean, u)[1]
+
+    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
+        """Return `readout` and its derivative C (..., m, N), for less than both."""
+        x, w, d, z = self.parts(mean)
+        clean, by_x, by_u, by_w = self.model.linearised_readout(x, self.pushed(u, d), w @ self.process_chains.H.T)
+        C = np.empty((*by_x.shape[:-1], self.size))
         slots = self.parts(C)
-        slots[0][...], slots[1][...] = parts[0], parts[2] @ self.process_chains.H
-        slots[2][...], slots[3][...] = parts[1][..., : self.disturbances], self.sensor_chains.H
-        return C
+        slots[0][...], slots[1][...] = by_x, by_w @ self.process_chains.H
+        slots[2][...], slots[3][...] = by_u[..., : self.disturbances], self.sensor_chains.H
+        return np.asarray(clean + z @ self.sensor_chains.H.T), C
 
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance (N, N) before any data, given that of the plant (n, n) if it is known.

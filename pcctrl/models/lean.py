@@ -100,8 +100,7 @@ class LeanModel:
         """Return the plant's state (n,) one sample on, and its derivatives (n, ·) by x, u, w and θ."""
         x, u, w = self._arguments(mean, u)
         if self._adaptive is None:
-            F, B, G = self._model.transition_jacobians(x, u, w)
-            return self._model.transition(x, u, w), F, B, G, np.zeros((self._n, 0))
+            return *self._model.linearised_transition(x, u, w), np.zeros((self._n, 0))
         plant, theta = self._adaptive.plant, mean[self._theta]
         if isinstance(plant, MujocoParameters):
             return plant.linearised(x, u, w, theta)

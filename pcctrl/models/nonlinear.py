@@ -28,7 +28,7 @@ from pcctrl.models.differences import (
     differentiate_readout,
     differentiate_transition,
 )
-from pcctrl.models.protocol import Flat, Jacobians
+from pcctrl.models.protocol import Flat
 from pcctrl.models.symbolic import Derivatives, derivatives
 from pcctrl.noise import Noise
 
@@ -260,19 +260,6 @@ class NonlinearModel(Flat):
             return None
         x = vectors("x", x, self._sizes[0])
         return self._evaluate(self.sensor_scale, x.ndim == 1 or self._batched[4], self._sizes[3], x)
-
-    def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
-        """Return the derivatives of `transition` and `readout`.
-
-        Args:
-            x: (..., n) state.
-            u: (..., p) input.
-            w: (..., q) process noise, none by default.
-
-        Raises:
-            ShapeError: another last dimension.
-        """
-        return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
 
     def transition_jacobians(
         self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None

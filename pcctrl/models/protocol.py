@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from pcctrl.arrays import Array
 from pcctrl.noise import Noise
 
-__all__ = ["Flat", "GenerativeModel", "Jacobians", "Mechanics", "Steady"]
+__all__ = ["Flat", "GenerativeModel", "Jacobians", "Linearised", "Mechanics", "Steady"]
 
 
 class Jacobians(NamedTuple):
@@ -41,7 +41,36 @@ class Jacobians(NamedTuple):
     E: Array
 
 
-class Steady:
+class Linearised:
+    """All derivatives at once, and either kind beside its values; some models have the latter for less."""
+
+    def jacobians(self: GenerativeModel, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
+        """Return the derivatives of `transition` and `readout`, in tangent space.
+
+        Args:
+            x: (..., n) state.
+            u: (..., p) input.
+            w: (..., q) process noise, none by default.
+
+        Raises:
+            ShapeError: another last dimension.
+        """
+        return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
+
+    def linearised_transition(
+        self: GenerativeModel, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return the next state, F, B and G: see `GenerativeModel.linearised_transition`."""
+        return self.transition(x, u, w), *self.transition_jacobians(x, u, w)
+
+    def linearised_readout(
+        self: GenerativeModel, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return the readings, C, D and E: see `GenerativeModel.linearised_readout`."""
+        return self.readout(x, u, w), *self.readout_jacobians(x, u, w)
+
+
+class Steady(Linearised):
     """Sensors whose noise is the same in every state."""
 
     def sensor_factors(self, x: ArrayLike) -> Array | None:  # noqa: ARG002
@@ -158,6 +187,18 @@ class GenerativeModel(Protocol):
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E alone, for less."""
+        ...
+
+    def linearised_transition(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return `transition`, F, B and G, for less than both."""
+        ...
+
+    def linearised_readout(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return `readout`, C, D and E, for less than both."""
         ...
 
 

@@ -16,88 +16,84 @@ __all__ = ["read_derivatives", "step_derivatives"]
 _FORCE = 1e-3
 
 
-def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Return F (n, n), B (n, p) and G (n, q) of one sample at x (n,), u (p,), w (q,), for a simulation that is native.
+def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array, Array]:
+    """Return `Simulator.step`, F (n, n), B (n, p) and G (n, q) at x (n,), u (p,), w (q,), if the simulation is native.
 
     They are products over the physics steps of ``mjd_transitionFD``, which knows no applied forces: those are moved
-    here, with all that depends on positions and velocities kept.
+    here, with all that depends on positions and velocities kept, but for those that an actuator exerts as well.
     """
     model, data, n = sim.model, sim.data, sim.n
+    once = sim.substeps == 1
+    ahead = np.empty(0) if once else sim.step(x, u, w)
     sim.set(x, u, w)
     for j in range(sim.substeps):
         # From here on the solver starts at its answer, so that differences are smooth.
         mujoco.mj_forward(model, data)
-        G_step = _step_by_force(sim, w) if len(w) else np.zeros((n, 0))
+        if once:
+            ahead = sim.finish()
+        direct = len(w) > 0 and sim.unconstrained
+        G_step = _step_by_inertia(sim) if direct else _step_by_force(sim, w)
         A_step, every = np.empty((n, n)), np.empty((n, model.nu))
         mujoco.mjd_transitionFD(model, data, EPSILON, False, A_step, every, None, None)
         B_step = every[:, sim.driven]
+        if not direct and sim.exerted:
+            G_step[:, sim.exerted] = every[:, sim.motors] * sim.shares
         if j == 0:
             F, B, G = A_step, B_step, G_step
         else:
             F, B, G = A_step @ F, A_step @ B + B_step, A_step @ G + G_step
         if j < sim.substeps - 1:
             mujoco.mj_step(model, data)
-    return F, B, G
+    return ahead, F, B, G
 
 
-def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Return C (m, n), D (m, p) and E (m, q) of the readings at x (n,), u (p,), w (q,), of a simulation that is native.
+def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array, Array]:
+    """Return `Simulator.sense`, C (m, n), D (m, p) and E (m, q) at x (n,), u (p,), w (q,), if the simulation is native.
 
     Of joint encoders and the like they are known, and the physics is left alone.
     """
-    model, data, n = sim.model, sim.data, sim.n
-    m = len(sim.readings)
-    C, D, E = np.zeros((m, n)), np.zeros((m, len(u))), np.zeros((m, len(w)))
-    hidden = [i for i, r in enumerate(sim.readings) if r.state is None]
-    for i, reading in enumerate(sim.readings):
-        if reading.state is not None:
-            C[i, reading.state] = 1.0
-    sensors = [i for i in hidden if sim.readings[i].field == "sensordata"]
-    if sensors:
+    model, data, known = sim.model, sim.data, sim.known
+    C, D, E = known.C.copy(), np.zeros((len(known.C), len(u))), np.zeros((len(known.C), len(w)))
+    if len(known.sensors):
         sim.set(x, u, w)
         mujoco.mj_forward(model, data)
-        rows = [sim.readings[i].index for i in sensors]
-        if sim.stage == ACCELERATIONS:
-            E[sensors] = _read_by_force(sim, w)[sensors]
-        C_all, D_all = np.zeros((model.nsensordata, n)), np.zeros((model.nsensordata, model.nu))
+        y = sim.present()
+        C_all, D_all = np.empty((model.nsensordata, sim.n)), np.empty((model.nsensordata, model.nu))
+        E_all = _read_by_force(sim, w) if sim.stage == ACCELERATIONS and len(w) else None
         mujoco.mjd_transitionFD(model, data, EPSILON, False, None, None, C_all, D_all)
-        C[sensors], D[sensors] = C_all[rows], D_all[rows][:, sim.driven]
-    poses = [i for i in hidden if sim.readings[i].field != "sensordata"]
-    if poses:
+        C[known.sensors], D[known.sensors] = C_all[known.entries], D_all[known.entries][:, sim.driven]
+        if E_all is not None:
+            E_all[:, sim.exerted] = D_all[:, sim.motors] * sim.shares
+            E[known.sensors] = E_all[known.entries]
+    else:
+        y = sim.sense(x, u, w)
+    if known.poses:
         sim.set(x, u, w)
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
-        for i in poses:
+        for i in known.poses:
             C[i, : sim.nv] = _pose_row(sim, sim.readings[i])
-    return C, D, E
+    return y, C, D, E
 
 
 def _step_by_force(sim: Simulator, w: Array) -> Array:
-    """Return how a physics step (n, q) depends on forces, at what is set and worked out, and leave it so."""
-    if sim.unconstrained:
-        return _step_by_inertia(sim)
+    """Return how a physics step (n, q) depends on forces that no actuator exerts, and leave what is set."""
     G = np.zeros((sim.n, len(w)))
-    qpos, qvel, act, _, warm = sim.views
-    before = [(view, view.copy()) for view in (qpos, qvel, act, warm)]
+    if not sim.unexerted:
+        return G
     ends = []
-    for moved in (w, *(w + _FORCE * np.eye(len(w)))):
+    for moved in (w, *(w + _FORCE * np.eye(len(w))[sim.unexerted])):
         sim.push(moved)
         mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 1)
-        sim.integrator(sim.model, sim.data)
-        ends.append((qpos.copy(), np.concatenate([qvel, act])))
-        for view, value in before:
-            view[:] = value
-    start, rates = ends[0]
-    for i, (end, moved_rates) in enumerate(ends[1:]):
-        G[: sim.nv, i] = (end - start) if sim.flat else sim.moved(start, end)
-        G[sim.nv :, i] = moved_rates - rates
-    G /= _FORCE
+        ends.append(sim.finish())
+    for i, end in zip(sim.unexerted, ends[1:], strict=True):
+        G[:, i] = sim.difference(end, ends[0])
     sim.push(w)
-    return G
+    return G / _FORCE
 
 
 def _step_by_inertia(sim: Simulator) -> Array:
-    """Return the same where it is h (M + h D)⁻¹: in Euler steps, whose damping D is implicit, without constraints."""
+    """Return the same of all forces, h (M + h D)⁻¹: in Euler steps, whose damping D is implicit, unconstrained."""
     model, h = sim.model, float(sim.model.opt.timestep)
     M, G = np.empty((sim.nv, sim.nv)), np.zeros((sim.n, len(sim.general)))
     mujoco.mj_fullM(model, sim.data, M)
@@ -109,12 +105,15 @@ def _step_by_inertia(sim: Simulator) -> Array:
 
 
 def _read_by_force(sim: Simulator, w: Array) -> Array:
-    """Return how the readings (m, q) depend on forces, at what is set and worked out."""
-    E, here = np.zeros((len(sim.readings), len(w))), sim.present()
-    for i, moved in enumerate(w + _FORCE * np.eye(len(w))):
+    """Return how ``sensordata`` (·, q) depends on forces that no actuator exerts, at what is set and worked out."""
+    now = sim.data.sensordata
+    E, here = np.zeros((len(now), len(w))), now.copy()
+    for i in sim.unexerted:
+        moved = w.copy()
+        moved[i] += _FORCE
         sim.push(moved)
         mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 0)
-        E[:, i] = sim.present() - here
+        E[:, i] = now - here
     sim.push(w)
     return E / _FORCE
 

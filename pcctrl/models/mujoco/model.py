@@ -22,7 +22,7 @@ from pcctrl.models.mujoco.mismatch import Mismatch, misfit
 from pcctrl.models.mujoco.names import choose_actuators, choose_forces, choose_readings, state_names
 from pcctrl.models.mujoco.simulator import Simulator
 from pcctrl.models.mujoco.source import load
-from pcctrl.models.protocol import Jacobians, Steady
+from pcctrl.models.protocol import Steady
 from pcctrl.noise import Noise, White
 
 __all__ = ["MujocoModel"]
@@ -242,44 +242,44 @@ class MujocoModel(Steady):
         batch, rows = _rows(given)
         return self._sim.read(*rows).reshape(*batch, len(self._sim.readings))
 
-    def jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> Jacobians:
-        """Return the derivatives of `transition` and `readout`, in tangent space.
-
-        Args:
-            x: (..., n) state.
-            u: (..., p) input.
-            w: (..., q) process noise, none by default.
-
-        Raises:
-            ShapeError: another last dimension.
-        """
-        return Jacobians(*self.transition_jacobians(x, u, w), *self.readout_jacobians(x, u, w))
-
     def transition_jacobians(
         self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
     ) -> tuple[Array, Array, Array]:
         """Return F, B and G of `jacobians`."""
-        return self._derivatives(step_derivatives, differentiate_transition, self._sim.n, x, u, w)
+        return self.linearised_transition(x, u, w)[1:]
 
     def readout_jacobians(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None) -> tuple[Array, Array, Array]:
         """Return C, D and E of `jacobians`."""
-        return self._derivatives(read_derivatives, differentiate_readout, len(self._sim.readings), x, u, w)
+        return self.linearised_readout(x, u, w)[1:]
 
-    def _derivatives(
-        self, own: Any, fallback: Any, height: int, x: ArrayLike, u: ArrayLike, w: ArrayLike | None
-    ) -> tuple[Array, Array, Array]:
+    def linearised_transition(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return `transition`, F, B and G, for less than both."""
         given = self._arguments(x, u, w)
         if not self.native:
-            return fallback(self, *given)  # type: ignore[no-any-return]
+            return self.transition(*given), *differentiate_transition(self, *given)
+        return self._derivatives(step_derivatives, self._sim.n, given)
+
+    def linearised_readout(
+        self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return `readout`, C, D and E, for less than both."""
+        given = self._arguments(x, u, w)
+        if not self.native:
+            return self.readout(*given), *differentiate_readout(self, *given)
+        return self._derivatives(read_derivatives, len(self._sim.readings), given)
+
+    def _derivatives(self, own: Any, height: int, given: tuple[Array, ...]) -> tuple[Array, Array, Array, Array]:
         if given[0].ndim == 1 and sane(*given):
             return own(self._sim, *given)  # type: ignore[no-any-return]
         batch, rows = _rows(given)
-        results = tuple(np.full((len(a), height, a.shape[-1]), np.nan) for a in rows)
+        values = np.full((len(rows[0]), height), np.nan)
+        results = (values, *(np.full((*values.shape, a.shape[-1]), np.nan) for a in rows))
         for k in np.flatnonzero(usable(*rows)):
-            for result, J in zip(results, own(self._sim, *(a[k] for a in rows)), strict=True):
-                result[k] = J
-        first, second, third = (J.reshape(*batch, *J.shape[1:]) for J in results)
-        return first, second, third
+            for result, one in zip(results, own(self._sim, *(a[k] for a in rows)), strict=True):
+                result[k] = one
+        return tuple(one.reshape(*batch, *one.shape[1:]) for one in results)  # type: ignore[return-value]
 
     def _arguments(self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None) -> tuple[Array, Array, Array]:
         sim, q = self._sim, len(self.noise_input)
@@ -287,7 +287,7 @@ class MujocoModel(Steady):
         return together(vectors("x", x, sim.n), vectors("u", u, len(sim.inputs)), forces)
 
 
-def _rows(arrays: tuple[Array, Array, Array]) -> tuple[tuple[int, ...], list[Array]]:
+def _rows(arrays: tuple[Array, ...]) -> tuple[tuple[int, ...], list[Array]]:
     """Return the batch shape of x (..., n), u (..., p) and w (..., q), and each as rows."""
     batch = arrays[0].shape[:-1]
     return batch, [a.reshape(math.prod(batch), a.shape[-1]) for a in arrays]

@@ -213,8 +213,7 @@ class _Physics:
                 F, B, G, T = (np.full((sim.n, len(a)), np.nan) for a in (x, u, w, theta))
                 return np.full(sim.n, np.nan), F, B, G, T
             self.set(x, theta)
-            A, by_u, by_force = step_derivatives(sim, x, u, force)
-            ahead = sim.step(x, u, force)
+            ahead, A, by_u, by_force = step_derivatives(sim, x, u, force)
             secant, slope = _secant_and_slope(x[nv : 2 * nv], self.creep)
             # By the damping of each joint.
             by_damping = -by_force * ahead[nv : 2 * nv]

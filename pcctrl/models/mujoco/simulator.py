@@ -12,7 +12,7 @@ from mujoco.batch import Batch
 
 from pcctrl.arrays import Array
 from pcctrl.models.mujoco.guards import quiet, sane, usable
-from pcctrl.models.mujoco.names import Reading
+from pcctrl.models.mujoco.names import Reading, known, motors, quaternions
 
 __all__ = ["Simulator"]
 
@@ -65,7 +65,10 @@ class Simulator:
         euler = model.opt.integrator == mujoco.mjtIntegrator.mjINT_EULER
         self.integrator = mujoco.mj_Euler if euler else mujoco.mj_implicit
         # Positions count from 0, so that they are absolute; only rotations count from the reference.
-        self.base = np.where(_quaternions(model), qpos, 0.0)
+        self.base = np.where(quaternions(model), qpos, 0.0)
+        # Which forces some actuator exerts too, and those that none does.
+        self.exerted, self.motors, self.shares = motors(model, general)
+        self.unexerted = [i for i in range(len(general)) if i not in self.exerted]
         self._forced = (bool(general.any()), bool(cartesian.any()))
         # Where a step is h (M + h D)⁻¹ of the forces on it, if nothing is in contact or at a limit.
         explicit = mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_DAMPER
@@ -78,7 +81,7 @@ class Simulator:
             for name in _FIELDS
             if (rows := [i for i, r in enumerate(readings) if r.field == name])
         ]
-        self.stage = self._stage()
+        self.known, self.stage = known(readings, self.n), self._stage()
         self._reset()
 
     def _reset(self) -> None:
@@ -205,9 +208,22 @@ class Simulator:
             return np.full(self.n, np.nan)
         self.set(x, u, w)
         mujoco.mj_step(self.model, self.data, self.substeps)
+        return self._state()
+
+    def finish(self) -> Array:
+        """Return the state (n,) after a physics step of which all but its end is worked out, and leave what is set."""
+        qpos, qvel, act, _, warm = self.views
+        before = [(view, view.copy()) for view in (qpos, qvel, act, warm)]
+        self.integrator(self.model, self.data)
+        ahead = self._state()
+        for view, value in before:
+            view[:] = value
+        return ahead
+
+    def _state(self) -> Array:
         qpos, qvel, act, *_ = self.views
-        ahead = np.concatenate((self.coordinates(qpos), qvel, act))
-        return ahead if sane(ahead) else np.full(self.n, np.nan)
+        x = np.concatenate((self.coordinates(qpos), qvel, act))
+        return x if sane(x) else np.full(self.n, np.nan)
 
     def sense(self, x: Array, u: Array, w: Array) -> Array:
         """Return `read` of one state x (n,), u (p,) and w (q,), for less."""
@@ -217,8 +233,7 @@ class Simulator:
             return np.asarray(x[self._direct])
         self.set(x, u, w)
         self._forward()
-        y = self.present()
-        return y if np.isfinite(y).all() else np.full(len(y), np.nan)
+        return self.present()
 
     def _forward(self) -> None:
         model, data = self.model, self.data
@@ -264,11 +279,11 @@ class Simulator:
         return y
 
     def present(self) -> Array:
-        """Return the readings (m,) as `data` has them."""
+        """Return the readings (m,) as `data` has them, NaN where physics is."""
         y = np.empty(len(self.readings))
         for view, rows, entries in self._read:
             y[rows] = view[entries]
-        return y
+        return y if np.isfinite(y).all() else np.full(len(y), np.nan)
 
     def gather(self, fields: dict[str, Array]) -> Array:
         """Return the readings (k, m) in arrays (k, …) of MuJoCo's."""
@@ -277,14 +292,3 @@ class Simulator:
         for name, rows, entries in self._groups:
             y[:, rows] = fields[name].reshape(size, -1)[:, entries]
         return y
-
-
-def _quaternions(model: mujoco.MjModel) -> Array:
-    """Return which entries (nq,) are a quaternion's."""
-    is_quaternion = np.zeros(model.nq, dtype=bool)
-    for at, kind in zip(model.jnt_qposadr, model.jnt_type, strict=True):
-        # NumPy's integers are not equal to MuJoCo's enumerations, Python's are.
-        first = int(at) + 3 * (int(kind) == mujoco.mjtJoint.mjJNT_FREE)
-        if int(kind) in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
-            is_quaternion[first : first + 4] = True
-    return is_quaternion
