@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pcctrl.arrays import Array, choose, non_negative, positive, whole
+from pcctrl.arrays import Array, choose, matvec, non_negative, positive, whole
 from pcctrl.errors import ParameterError
 from pcctrl.filters.doubt import PATIENCE, THRESHOLD
 from pcctrl.filters.jumps import WINDOW, Jump
@@ -159,14 +159,14 @@ class NonlinearPCFilter(NonlinearFilter):
         while True:
             iterations += 1
             # Bayes' rule for the sensors linearised here, from the prior.
-            read = error + (C @ way[..., None])[..., 0]
-            weighted = (correction.innovation_precision @ read[..., None])[..., 0]
-            to_a = (np.swapaxes(C, -1, -2) @ weighted[..., None])[..., 0] - a
-            to = (correction.gain @ read[..., None])[..., 0] - way
+            read = error + matvec(C, way)
+            to_a = matvec(C.swapaxes(-1, -2), matvec(correction.innovation_precision, read)) - a
+            to = matvec(correction.gain, read) - way
             # δᵀF''δ, and minus the slope of F along δ.
-            decrement = (to * to_a).sum(axis=-1) + ((C @ to[..., None])[..., 0] ** 2 / R).sum(axis=-1)
+            change = matvec(C, to)
+            decrement = (to * to_a).sum(axis=-1) + (change**2 / R).sum(axis=-1)
             left = ~(decrement <= self.tolerance**2)
-            promised = error - (C @ to[..., None])[..., 0]
+            promised = error - change
             part, F, error = self._search(belief, sample, (a, to_a), (way, to), F, error, decrement, moving)
             a, way = a + part * to_a, way + part * to
             mean = joint.integrate(belief.mean, way)

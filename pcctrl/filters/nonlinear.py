@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pcctrl.arrays import Array, as_array, as_covariance, frozen, per_item, vectors
+from pcctrl.arrays import Array, as_array, as_covariance, frozen, matvec, per_item, product, stretched, vectors
 from pcctrl.errors import ParameterError
 from pcctrl.filters.belief import ABSURD, Belief, Held, Info
 from pcctrl.filters.doubt import PATIENCE, weigh
@@ -137,7 +137,7 @@ class NonlinearFilter(SmoothingFilter):
         joint = self.joint if usual else self._over(dt or 0.0)
         u = joint.input if u is None else vectors("u", u, len(joint.input))
         batch = np.broadcast_shapes(belief.mean.shape[:-1], u.shape[:-1])
-        mean = np.broadcast_to(belief.mean, (*batch, joint.size))
+        mean = stretched(belief.mean, (*batch, joint.size))
         with np.errstate(all="ignore"):
             later, covariance, held = self._ahead(joint, mean, belief.covariance, u, belief.held if usual else None)
             covariance = 0.5 * (covariance + np.swapaxes(covariance, -1, -2))
@@ -245,7 +245,7 @@ class NonlinearFilter(SmoothingFilter):
         """Return what the prior expects: here by the derivatives C at its mean."""
         joint, P = self.joint, belief.covariance
         reading, C = joint.linearised_readout(belief.mean, belief.input)
-        spread = np.einsum("...ij,...jk,...ik->...i", C, P, C) if self.outlier_threshold is not None else C[..., 0]
+        spread = (product(C, P) * C).sum(axis=-1) if self.outlier_threshold is not None else C[..., 0]
         return Sensed(P, reading, C, spread)
 
     def _bayes(self, prior: Array, rows: Array, R: Array) -> Correction:
@@ -261,7 +261,7 @@ class NonlinearFilter(SmoothingFilter):
         correction: Correction,
     ) -> Found:
         """Return the posterior: here by the gain alone."""
-        way = (correction.gain @ innovation[..., None])[..., 0]
+        way = matvec(correction.gain, innovation)
         return Found(self.joint.integrate(belief.mean, way), correction)
 
     def _lost(self, mean: Array, covariance: Array) -> NDArray[np.bool_] | None:

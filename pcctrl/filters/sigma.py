@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcctrl.arrays import Array
+from pcctrl.arrays import Array, product, stretched
 from pcctrl.models import GeneralisedModel
 
 __all__ = ["Ahead", "Spread", "across_points", "deviations", "mixed", "paired", "points", "predict_points", "root"]
@@ -34,11 +34,26 @@ class Spread(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """Mean (..., N) and covariance (..., N, N) one sample later, and that of the state now with the state then."""
+    """A belief one sample later.
+
+    Args:
+        mean: (..., N).
+        covariance: (..., N, N).
+        along: what of the state now is sent by points, a column each (..., N, k).
+        sent: the weighted deviations (..., N, 2k) of their images.
+        rest: covariance (..., N, N) of all else now with what it will be.
+    """
 
     mean: Array
     covariance: Array
-    across: Array
+    along: Array
+    sent: Array
+    rest: Array
+
+    @property
+    def across(self) -> Array:
+        """Covariance (..., N, N) of the state now with the state then."""
+        return np.asarray(paired(self.along) @ np.swapaxes(self.sent, -1, -2) + self.rest)
 
 
 def root(P: Array) -> Array:
@@ -61,7 +76,7 @@ def points(joint: GeneralisedModel, mean: Array, L: Array, spread: Spread) -> Ar
     """Return the sigma points (..., 2N + 1, N), the mean first."""
     moves = spread.width * np.swapaxes(L, -1, -2)
     moves = np.concatenate([np.zeros_like(moves[..., :1, :]), moves, -moves], axis=-2)
-    return joint.integrate(np.broadcast_to(mean[..., None, :], moves.shape), moves)
+    return joint.integrate(mean[..., None, :], moves)
 
 
 def deviations(moves: Array, size: int, spread: Spread) -> tuple[Array, Array]:
@@ -88,7 +103,7 @@ def _sent(
     sent = points(joint, mean, L, spread)
     images = joint.ahead(sent if centre is None else sent[..., 1:, :], u[..., None, :])
     centre, rest = (images[..., 0, :], images[..., 1:, :]) if centre is None else (centre, images)
-    moves = joint.difference(rest, np.broadcast_to(centre[..., None, :], rest.shape))
+    moves = joint.difference(rest, centre[..., None, :])
     shift, X = deviations(moves, L.shape[-1], spread)
     return joint.integrate(centre, shift), X
 
@@ -116,7 +131,7 @@ def mixed(joint: GeneralisedModel, mean: Array, P: Array, u: Array, some: Sequen
     of them that of sigma points. Source: Lefebvre et al. 2002, statistical linearisation.
     """
     centre, F, Q = joint.linearised(mean, u)
-    P, back = np.broadcast_to(P, F.shape), np.swapaxes(F, -1, -2)
+    P, back = stretched(P, F.shape), np.swapaxes(F, -1, -2)
     if len(some) == 1:
         variance = P[..., some, some]
         M = P[..., some] / np.sqrt(np.where(variance > 0.0, variance, np.inf))[..., None, :]
@@ -125,8 +140,8 @@ def mixed(joint: GeneralisedModel, mean: Array, P: Array, u: Array, some: Sequen
         inverse = 1.0 / np.sqrt(np.where(values > _SMALL, values, np.inf))
         M = P[..., some] @ (vectors / scale[..., :, None] * inverse[..., None, :])
     later, X = _sent(joint, mean, M, u, spread, centre)
-    rest, turned = (P - M @ np.swapaxes(M, -1, -2)) @ back, np.swapaxes(X, -1, -2)
-    return Ahead(later, X @ turned + F @ rest + Q, paired(M) @ turned + rest)
+    rest = product(P - product(M, np.swapaxes(M, -1, -2)), back)
+    return Ahead(later, product(X, np.swapaxes(X, -1, -2)) + product(F, rest) + Q, M, X, rest)
 
 
 def paired(L: Array) -> Array:

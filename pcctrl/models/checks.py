@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pcctrl.arrays import Array, as_array, per_item
+from pcctrl.arrays import Array, as_array, per_item, stretched
 from pcctrl.errors import ParameterError, ShapeError
 from pcctrl.noise import Noise
 
@@ -116,7 +116,7 @@ def together(x: Array, u: Array, w: Array) -> tuple[Array, Array, Array]:
     except ValueError:
         received = f"shapes {x.shape}, {u.shape}, {w.shape}"
         raise ShapeError(name="x, u, w", expected="batches that fit together", received=received) from None
-    x, u, w = (np.broadcast_to(a, (*batch, a.shape[-1])) for a in (x, u, w))
+    x, u, w = (stretched(a, (*batch, a.shape[-1])) for a in (x, u, w))
     return x, u, w
 
 

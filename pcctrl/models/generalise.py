@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pcctrl.arrays import Array, times
+from pcctrl.arrays import Array, stretched, times
 from pcctrl.errors import ParameterError
 from pcctrl.linalg import accumulate, block_diag
 from pcctrl.models.checks import together
@@ -128,8 +128,9 @@ class _Unrolled(GeneralisedModel):
         """Return the covariance or density (..., K, K) of all that drives, white noise by G (..., n, q)."""
         n, w, K = self.plant, self.plant + self.process, self.exogenous.stop
         Q = np.zeros((*G.shape[:-2], K, K))
-        white = G * self.density
-        Q[..., :n, :n] = white @ np.swapaxes(white, -1, -2) * scale
+        if self.is_driven:
+            white = G * self.density
+            Q[..., :n, :n] = white @ np.swapaxes(white, -1, -2) * scale
         Q[..., n:w, n:w] = chains
         Q[..., w:, w:] = np.diag(walks)
         return Q
@@ -148,7 +149,7 @@ class _Stepped(_Unrolled):
         return later, self._beside(A, B, G), self._white(G, 1.0 / h, self.chained[1], self.rates**2 * h)
 
     def driven(self, mean: Array, u: Array) -> Array:
-        if self.stepper[1] > 1 or self.density.any():
+        if self.stepper[1] > 1 or self.is_driven:
             return self.linearised(mean, u)[2]
         # Within a single step nothing that drives the chains reaches the plant yet.
         _, drive, _, drive_z = self.chained
@@ -266,4 +267,4 @@ def _row(x: Array, *others: Array) -> Array:
     """Return parts of a state side by side, in the batch of the first."""
     if x.ndim == 1:
         return np.concatenate([x, *others])
-    return np.concatenate([x, *(np.broadcast_to(a, (*x.shape[:-1], a.shape[-1])) for a in others)], axis=-1)
+    return np.concatenate([x, *(stretched(a, (*x.shape[:-1], a.shape[-1])) for a in others)], axis=-1)

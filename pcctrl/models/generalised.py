@@ -106,6 +106,11 @@ class GeneralisedModel(abc.ABC):
         return np.asarray(np.sqrt(self.process_scale) * np.array([w.density for w in self.process_noise]))
 
     @cached_property
+    def is_driven(self) -> bool:
+        """Whether any disturbance has white noise beside its chain, which drives the plant itself."""
+        return bool(self.density.any())
+
+    @cached_property
     def rates(self) -> Array:
         """Rates of the random walks d, (p,) or empty."""
         rates = self.model.disturbance
@@ -128,8 +133,8 @@ class GeneralisedModel(abc.ABC):
         """Return Q (..., N, N) with the added state noise, in place."""
         if not np.any(self.state_noise):
             return Q
-        states = range(self.plant)
-        Q[..., states, states] += self.state_noise * (1.0 if self.over is None else self.over / self.model.dt)
+        variances = np.einsum("...ii->...i", Q)
+        variances[..., : self.plant] += self.state_noise * (1.0 if self.over is None else self.over / self.model.dt)
         return Q
 
     @cached_property

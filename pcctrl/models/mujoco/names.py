@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 _AXES = ("x", "y", "z", "rx", "ry", "rz")
-# MuJoCo moves a control by 1e-7. What exerts less than so much per unit of it moves too little for contacts to tell.
-_FELT = 1.0
+# MuJoCo moves a control by 1e-7: by less than so much of force per unit of it, contacts are solved to 1e-5 no more.
+_FELT = 10.0
 _SINGLE = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 _DIRECT = {mujoco.mjtSensor.mjSENS_JOINTPOS: 0, mujoco.mjtSensor.mjSENS_JOINTVEL: 1}
 # Positions and velocities of a joint, and how many of the positions are no quaternion's.
