@@ -10,7 +10,7 @@ from pcctrl.models.linear import LinearModel
 from pcctrl.models.mujoco import Mismatch, MujocoMechanics, MujocoModel, MujocoParameters, linearise
 from pcctrl.models.nonlinear import NonlinearModel
 from pcctrl.models.parametric import Forces, Parameter
-from pcctrl.models.protocol import GenerativeModel, Jacobians, Mechanics
+from pcctrl.models.protocol import GenerativeModel, Jacobians, Linearised, Mechanics
 from pcctrl.models.remembered import PastModel
 from pcctrl.models.report import Mode, ModelReport
 from pcctrl.models.task import Task
@@ -24,6 +24,7 @@ __all__ = [
     "Jacobians",
     "JointModel",
     "LinearModel",
+    "Linearised",
     "Mechanics",
     "Mismatch",
     "Mode",

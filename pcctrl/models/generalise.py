@@ -104,6 +104,11 @@ class _Unrolled(GeneralisedModel):
             Q[..., :K, :K] = A @ Q[..., :K, :K] @ np.swapaxes(A, -1, -2) + step if k else step
         return _row(x, times(self.carried, mean[..., n:])), F, self.noisier(Q)
 
+    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
+        x, w, d, z = self.parts(mean)
+        clean, *by = self.model.linearised_readout(x, self.pushed(u, d), times(self.process_chains.H, w))
+        return np.asarray(clean + times(self.sensor_chains.H, z)), self._joint_rows(*by)
+
     @cached_property
     def _constant(self) -> tuple[Array, Array, Array]:
         """F and Q (N, N) of all but the plant, and one step's transition of [x; ŵ; d] (K, K)."""
@@ -259,8 +264,8 @@ class _Matrices(GeneralisedModel):
         joint = self.joint
         return times(joint.C, mean) + times(joint.D, u) + joint.sensor_offset
 
-    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
-        return self.readout(mean, u), np.broadcast_to(self.joint.C, (*mean.shape[:-1], *self.joint.C.shape))
+    def readout_jacobian(self, mean: Array, u: Array) -> Array:  # noqa: ARG002 (the same everywhere)
+        return np.broadcast_to(self.joint.C, (*mean.shape[:-1], *self.joint.C.shape))
 
 
 def _row(x: Array, *others: Array) -> Array:

@@ -202,17 +202,20 @@ class GeneralisedModel(abc.ABC):
 
     def readout_jacobian(self, mean: Array, u: Array) -> Array:
         """Return the derivative C (..., m, N) of `readout`."""
-        return self.linearised_readout(mean, u)[1]
+        x, w, d, _ = self.parts(mean)
+        return self._joint_rows(*self.model.readout_jacobians(x, self.pushed(u, d), w @ self.process_chains.H.T))
 
     def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
-        """Return `readout` and its derivative C (..., m, N), for less than both."""
-        x, w, d, z = self.parts(mean)
-        clean, by_x, by_u, by_w = self.model.linearised_readout(x, self.pushed(u, d), w @ self.process_chains.H.T)
+        """Return `readout` and `readout_jacobian`, for less than both where it can be."""
+        return self.readout(mean, u), self.readout_jacobian(mean, u)
+
+    def _joint_rows(self, by_x: Array, by_u: Array, by_w: Array) -> Array:
+        """Return the derivative (..., m, N) by the joint state of what has those by x, the input and w."""
         C = np.empty((*by_x.shape[:-1], self.size))
         slots = self.parts(C)
         slots[0][...], slots[1][...] = by_x, by_w @ self.process_chains.H
         slots[2][...], slots[3][...] = by_u[..., : self.disturbances], self.sensor_chains.H
-        return np.asarray(clean + z @ self.sensor_chains.H.T), C
+        return C
 
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance (N, N) before any data, given that of the plant (n, n) if it is known.

@@ -192,13 +192,13 @@ class GenerativeModel(Protocol):
     def linearised_transition(
         self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
     ) -> tuple[Array, Array, Array, Array]:
-        """Return `transition`, F, B and G, for less than both."""
+        """Return `transition`, F, B and G, for less than both where it can be."""
         ...
 
     def linearised_readout(
         self, x: ArrayLike, u: ArrayLike, w: ArrayLike | None = None
     ) -> tuple[Array, Array, Array, Array]:
-        """Return `readout`, C, D and E, for less than both."""
+        """Return `readout`, C, D and E, for less than both where it can be."""
         ...
 
 

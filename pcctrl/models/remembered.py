@@ -121,14 +121,14 @@ class LateModel(GeneralisedModel):
         y[..., self._late] += lines[..., self._lines[1]] - self._seen(core)
         return y
 
-    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
-        """Return what the sensors show, and its derivative."""
+    def readout_jacobian(self, mean: Array, u: Array) -> Array:
+        """Return the derivative of `readout`."""
         N = self.inner.size
         C = np.zeros((*mean.shape[:-1], len(self.R), self.size))
         C[..., :N] = self.inner.readout_jacobian(mean[..., :N], u)
         C[..., self._late, : self.plant + self.process + self.disturbances] = 0.0
         C[..., self._late, N + self._lines[1]] = 1.0
-        return self.readout(mean, u), C
+        return C
 
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance before any data: a late sensor shows, until its first reading, what it sees there."""
@@ -258,10 +258,10 @@ class PastModel(GeneralisedModel):
         """Return what the sensors read now."""
         return self.inner.readout(mean[..., self._past :], u)
 
-    def linearised_readout(self, mean: Array, u: Array) -> tuple[Array, Array]:
-        """Return it and its derivative."""
-        y, C = self.inner.linearised_readout(mean[..., self._past :], u)
-        return y, np.concatenate([np.zeros((*C.shape[:-1], self._past)), C], axis=-1)
+    def readout_jacobian(self, mean: Array, u: Array) -> Array:
+        """Return its derivative."""
+        C = self.inner.readout_jacobian(mean[..., self._past :], u)
+        return np.concatenate([np.zeros((*C.shape[:-1], self._past)), C], axis=-1)
 
     def prior(self, plant: Array | None = None) -> Array:
         """Return the covariance before any data: of a past that says nothing of the first sample."""

@@ -22,7 +22,8 @@ LEG = """<mujoco><option timestep="0.002" integrator="{integrator}" cone="ellipt
 <geom type="capsule" size=".04" fromto="0 0 0 0 0 -.225" mass=".5"/></body></body></body></worldbody>
 <tendon><fixed name="string"><joint joint="hip" coef="1"/></fixed></tendon>
 <actuator>{actuators}<motor name="knee" joint="knee" gear="-30"/></actuator>
-<sensor><accelerometer site="imu"/><gyro site="imu"/><jointpos name="angle" joint="knee"/></sensor></mujoco>"""
+<sensor><accelerometer name="acceleration" site="imu"/><gyro site="imu"/><jointpos name="angle" joint="knee"/>
+<actuatorfrc name="torque" actuator="knee"/><jointactuatorfrc name="hip torque" joint="hip"/></sensor></mujoco>"""
 MOTOR = '<motor joint="hip" gear="40"/>'
 
 
@@ -54,7 +55,7 @@ def leg(actuators: str, hip: str = "", integrator: str = "Euler", option: str = 
 )
 def test_a_force_that_an_actuator_exerts_is_differentiated_as_that(exerted: list[int], how: dict[str, str]) -> None:
     model = leg(**how)
-    assert model._sim.exerted == exerted
+    assert model._sim.exerted.forces == exerted
     x, u = model.start[0], np.array([0.4, -0.3])
     x[4:8] = 0.1, 0.3, -0.4, 0.5
     w = np.array([2.0, -1.0, 0.5, -3.0])
@@ -68,11 +69,46 @@ def test_a_force_that_an_actuator_exerts_is_differentiated_as_that(exerted: list
         assert np.abs(want[:, exerted]).max(initial=1.0) > 1e-3
 
 
+def test_controls_that_are_not_one_for_each_actuator_are_counted() -> None:
+    # A motor that is given nothing, and one that is given two numbers.
+    before = '<dcmotor joint="hip" motorconst="1" resistance="1" input="none"/>'
+    model = leg(before + MOTOR + '<pid joint="hip" kp="3"/>', integrator="implicitfast")
+    assert model._sim.model.nu == len(model._sim.model.actuator_gear)
+    x, u, w = points(model, 1, 0.0)
+    want = differentiate_transition(model, x[0], u[0], w[0])[2]
+    np.testing.assert_allclose(model.jacobians(x[0], u[0], w[0]).G, want, atol=2e-4 * np.abs(want).max())
+
+
+def test_what_reads_an_actuator_does_not_read_a_force_beside_it() -> None:
+    model = leg(MOTOR, sensors=["torque", "hip torque", "acceleration"])
+    E = model.jacobians(*model.start[:2]).E
+    assert model._sim.exerted.forces == [1, 2]
+    np.testing.assert_array_equal(E[:2], 0.0)
+    assert np.abs(E[2:, 1:3]).max() > 1e-3
+
+
+def test_far_from_the_origin_positions_are_differentiated_by_velocities() -> None:
+    model = leg(MOTOR)
+    x, u, _ = model.start
+    x[1] = 1000.0
+    G = model.jacobians(x, u).G
+    np.testing.assert_allclose(G[:4, 1:3], 0.002 * G[4:8, 1:3], rtol=1e-12)
+
+
+def test_integrators_that_end_a_step_otherwise_fall_back() -> None:
+    model = leg(MOTOR, integrator="discrete")
+    assert not model.native
+    x, u, w = model.start[0], model.start[1], np.ones(4)
+    ahead, F, *_ = model.linearised_transition(x, u, w)
+    np.testing.assert_array_equal(ahead, model.transition(x, u, w))
+    np.testing.assert_array_equal(F, differentiate_transition(model, x, u, w)[0])
+
+
 def test_values_come_with_derivatives_as_they_are_alone() -> None:
     friction = [Parameter("viscous:hip", 0.5, 20.0, low=0.0, high=3.0)]
     plain = leg(MOTOR, sensors=["angle"], noise_input=PUSHED[1:3])
     adaptive = AdaptiveModel(MujocoParameters(plain, friction), friction)
-    late = Delayed(leg(MOTOR), [0.0] * 6 + [0.004])
+    late = Delayed(leg(MOTOR), [0.0] * 6 + [0.004, 0.0, 0.0])
     models: list[Any] = [robot(), robot(0.1), pendulum("RK4", dt=0.01), leg(MOTOR), adaptive, late]
     for model in models:
         x, u, w = points(model, 5, 0.05)

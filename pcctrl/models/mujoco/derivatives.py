@@ -22,29 +22,29 @@ def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
     They are products over the physics steps of ``mjd_transitionFD``, which knows no applied forces: those are moved
     here, with all that depends on positions and velocities kept, but for those that an actuator exerts as well.
     """
-    model, data, n = sim.model, sim.data, sim.n
-    once = sim.substeps == 1
-    ahead = np.empty(0) if once else sim.step(x, u, w)
+    model, data, exerted, n = sim.model, sim.data, sim.exerted, sim.n
     sim.set(x, u, w)
     for j in range(sim.substeps):
         # From here on the solver starts at its answer, so that differences are smooth.
         mujoco.mj_forward(model, data)
-        if once:
-            ahead = sim.finish()
+        end = sim.finish()
         direct = len(w) > 0 and sim.unconstrained
         G_step = _step_by_inertia(sim) if direct else _step_by_force(sim, w)
         A_step, every = np.empty((n, n)), np.empty((n, model.nu))
         mujoco.mjd_transitionFD(model, data, EPSILON, False, A_step, every, None, None)
         B_step = every[:, sim.driven]
-        if not direct and sim.exerted:
-            G_step[:, sim.exerted] = every[:, sim.motors] * sim.shares
+        if not direct and exerted.forces:
+            G_step[:, exerted.forces] = every[:, exerted.controls] * exerted.shares
+            if sim.flat:
+                # Positions may be so large that what a control of 1e-7 adds to them is rounding.
+                G_step[: sim.nv, exerted.forces] = model.opt.timestep * G_step[sim.nv : 2 * sim.nv, exerted.forces]
         if j == 0:
             F, B, G = A_step, B_step, G_step
         else:
             F, B, G = A_step @ F, A_step @ B + B_step, A_step @ G + G_step
         if j < sim.substeps - 1:
             mujoco.mj_step(model, data)
-    return ahead, F, B, G
+    return end if sim.substeps == 1 else sim.step(x, u, w), F, B, G
 
 
 def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array, Array]:
@@ -52,7 +52,7 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
 
     Of joint encoders and the like they are known, and the physics is left alone.
     """
-    model, data, known = sim.model, sim.data, sim.known
+    model, data, known = sim.model, sim.data, sim.rows
     C, D, E = known.C.copy(), np.zeros((len(known.C), len(u))), np.zeros((len(known.C), len(w)))
     if len(known.sensors):
         sim.set(x, u, w)
@@ -63,7 +63,8 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
         mujoco.mjd_transitionFD(model, data, EPSILON, False, None, None, C_all, D_all)
         C[known.sensors], D[known.sensors] = C_all[known.entries], D_all[known.entries][:, sim.driven]
         if E_all is not None:
-            E_all[:, sim.exerted] = D_all[:, sim.motors] * sim.shares
+            E_all[:, sim.exerted.forces] = D_all[:, sim.exerted.controls] * sim.exerted.shares
+            E_all[known.unforced] = 0.0
             E[known.sensors] = E_all[known.entries]
     else:
         y = sim.sense(x, u, w)
@@ -79,14 +80,14 @@ def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
 def _step_by_force(sim: Simulator, w: Array) -> Array:
     """Return how a physics step (n, q) depends on forces that no actuator exerts, and leave what is set."""
     G = np.zeros((sim.n, len(w)))
-    if not sim.unexerted:
+    if not sim.exerted.others:
         return G
     ends = []
-    for moved in (w, *(w + _FORCE * np.eye(len(w))[sim.unexerted])):
+    for moved in (w, *(w + _FORCE * np.eye(len(w))[sim.exerted.others])):
         sim.push(moved)
         mujoco.mj_forwardSkip(sim.model, sim.data, VELOCITIES, 1)
         ends.append(sim.finish())
-    for i, end in zip(sim.unexerted, ends[1:], strict=True):
+    for i, end in zip(sim.exerted.others, ends[1:], strict=True):
         G[:, i] = sim.difference(end, ends[0])
     sim.push(w)
     return G / _FORCE
@@ -108,7 +109,7 @@ def _read_by_force(sim: Simulator, w: Array) -> Array:
     """Return how ``sensordata`` (·, q) depends on forces that no actuator exerts, at what is set and worked out."""
     now = sim.data.sensordata
     E, here = np.zeros((len(now), len(w))), now.copy()
-    for i in sim.unexerted:
+    for i in sim.exerted.others:
         moved = w.copy()
         moved[i] += _FORCE
         sim.push(moved)

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from pcctrl.arrays import Array, choose
 from pcctrl.errors import ParameterError, UnknownNameError
 
 __all__ = [
-    "Known",
     "Reading",
     "actuator_names",
     "choose_actuators",
     "choose_forces",
     "choose_readings",
     "dof_names",
-    "known",
-    "motors",
-    "quaternions",
     "state_names",
 ]
 
 _AXES = ("x", "y", "z", "rx", "ry", "rz")
-# MuJoCo moves a control by 1e-7: by less than so much of force per unit of it, contacts are solved to 1e-5 no more.
-_FELT = 10.0
-_SINGLE = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))
 _DIRECT = {mujoco.mjtSensor.mjSENS_JOINTPOS: 0, mujoco.mjtSensor.mjSENS_JOINTVEL: 1}
 # Positions and velocities of a joint, and how many of the positions are no quaternion's.
 _SIZES = {
@@ -56,22 +47,6 @@ class Reading:
     index: int
     state: int | None
     std: float = 1e-3
-
-
-class Known(NamedTuple):
-    """What derivatives by states the readings have everywhere, and which others have to be worked out.
-
-    Args:
-        C: (m, n) of those that are a state.
-        sensors: which of the others are sensors.
-        entries: where those are in ``sensordata``.
-        poses: which of the others are none.
-    """
-
-    C: Array
-    sensors: NDArray[np.int64]
-    entries: NDArray[np.int64]
-    poses: list[int]
 
 
 def dof_names(model: mujoco.MjModel) -> list[str]:
@@ -135,51 +110,6 @@ def choose_forces(model: mujoco.MjModel, chosen: Sequence[str]) -> tuple[tuple[s
     return names, general, cartesian
 
 
-def quaternions(model: mujoco.MjModel) -> Array:
-    """Return which entries (nq,) are a quaternion's."""
-    is_quaternion = np.zeros(model.nq, dtype=bool)
-    for at, kind in zip(model.jnt_qposadr, model.jnt_type, strict=True):
-        # NumPy's integers are not equal to MuJoCo's enumerations, Python's are.
-        first = int(at) + 3 * (int(kind) == mujoco.mjtJoint.mjJNT_FREE)
-        if int(kind) in (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_BALL):
-            is_quaternion[first : first + 4] = True
-    return is_quaternion
-
-
-def motors(model: mujoco.MjModel, general: Array) -> tuple[list[int], list[int], Array]:
-    """Return which of q forces actuators exert as well, which actuators, and what part of a control is a unit of each.
-
-    Such a motor acts on the one degree of freedom of a joint, without limit or state of its own: derivatives by its
-    control, times that, are those by the force.
-
-    Args:
-        model: physics.
-        general: (q, nv) what the forces add to qfrc_applied, see `choose_forces`.
-    """
-    on = not int(model.opt.disableflags) & int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
-    # One that takes several controls is of another kind, and moves the indices of those behind it.
-    if model.opt.disableactuator or len(model.actuator_gear) != model.nu or not on:
-        return [], [], np.zeros(0)
-    gains = model.actuator_gainprm[:, 0] * model.actuator_gear[:, 0]
-    plain = (
-        (model.actuator_trntype == int(mujoco.mjtTrn.mjTRN_JOINT))
-        & (model.actuator_gaintype == int(mujoco.mjtGain.mjGAIN_FIXED))
-        & (model.actuator_dyntype == int(mujoco.mjtDyn.mjDYN_NONE))
-        & (model.actuator_plugin < 0)
-        & (model.actuator_forcelimited == 0)
-        & (np.abs(gains) >= _FELT)
-    )
-    at = {}
-    for actuator in np.flatnonzero(plain):
-        joint = model.actuator_trnid[actuator, 0]
-        if int(model.jnt_type[joint]) in _SINGLE and not model.jnt_actfrclimited[joint]:
-            at[int(model.jnt_dofadr[joint])] = int(actuator)
-    dofs = [np.flatnonzero(row).tolist() for row in general]
-    forces = [i for i, some in enumerate(dofs) if len(some) == 1 and some[0] in at]
-    actuators = [at[dofs[i][0]] for i in forces]
-    return forces, actuators, general[forces].sum(axis=1) / gains[actuators]
-
-
 def choose_readings(model: mujoco.MjModel, chosen: Sequence[str] | None) -> tuple[tuple[str, ...], list[Reading]]:
     """Return the names and places of the readings chosen, or of all MJCF sensors.
 
@@ -212,19 +142,6 @@ def choose_readings(model: mujoco.MjModel, chosen: Sequence[str] | None) -> tupl
     if not readings:
         raise ParameterError(name="sensors", expected="at least one sensor", received="none")
     return tuple(names), readings
-
-
-def known(readings: Sequence[Reading], size: int) -> Known:
-    """Return what is known of the derivatives of m readings by ``size`` states."""
-    C = np.zeros((len(readings), size))
-    for row, reading in zip(C, readings, strict=True):
-        if reading.state is not None:
-            row[reading.state] = 1.0
-    hidden = [i for i, r in enumerate(readings) if r.state is None]
-    sensors = [i for i in hidden if readings[i].field == "sensordata"]
-    entries = [readings[i].index for i in sensors]
-    poses = [i for i in hidden if readings[i].field != "sensordata"]
-    return Known(C, np.array(sensors, dtype=np.int64), np.array(entries, dtype=np.int64), poses)
 
 
 def _sensors(model: mujoco.MjModel) -> dict[str, list[Reading]]:

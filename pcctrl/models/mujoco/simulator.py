@@ -12,7 +12,8 @@ from mujoco.batch import Batch
 
 from pcctrl.arrays import Array
 from pcctrl.models.mujoco.guards import quiet, sane, usable
-from pcctrl.models.mujoco.names import Reading, known, motors, quaternions
+from pcctrl.models.mujoco.names import Reading
+from pcctrl.models.mujoco.structure import exerted_forces, known_rows, quaternions
 
 __all__ = ["Simulator"]
 
@@ -21,6 +22,8 @@ _KEPT_BATCHES = 4
 # So many rows take less one by one than setting up a batch does.
 _FEW = 4
 _POSITIONS, VELOCITIES, ACCELERATIONS = 1, 2, 3  # mjtStage
+# Those that end a step by h times the new velocity, see `finish`; differences of others are taken of whole steps.
+_NATIVE = tuple(int(getattr(mujoco.mjtIntegrator, f"mjINT_{name}")) for name in ("EULER", "IMPLICIT", "IMPLICITFAST"))
 _FIELDS = ("sensordata", "qpos", "qvel", "xpos", "xmat")
 
 
@@ -66,9 +69,7 @@ class Simulator:
         self.integrator = mujoco.mj_Euler if euler else mujoco.mj_implicit
         # Positions count from 0, so that they are absolute; only rotations count from the reference.
         self.base = np.where(quaternions(model), qpos, 0.0)
-        # Which forces some actuator exerts too, and those that none does.
-        self.exerted, self.motors, self.shares = motors(model, general)
-        self.unexerted = [i for i in range(len(general)) if i not in self.exerted]
+        self.exerted = exerted_forces(model, general)
         self._forced = (bool(general.any()), bool(cartesian.any()))
         # Where a step is h (M + h D)⁻¹ of the forces on it, if nothing is in contact or at a limit.
         explicit = mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_DAMPER
@@ -81,7 +82,7 @@ class Simulator:
             for name in _FIELDS
             if (rows := [i for i, r in enumerate(readings) if r.field == name])
         ]
-        self.known, self.stage = known(readings, self.n), self._stage()
+        self.rows, self.stage = known_rows(model, readings), self._stage()
         self._reset()
 
     def _reset(self) -> None:
@@ -120,10 +121,12 @@ class Simulator:
 
     @cached_property
     def native(self) -> bool:
-        """Whether MuJoCo differentiates the model itself."""
+        """Whether MuJoCo differentiates the model itself, by steps that `finish` takes."""
+        if int(self.model.opt.integrator) not in _NATIVE:
+            return False
         try:
             mujoco.mjd_transitionFD(self.model, mujoco.MjData(self.model), EPSILON, True, None, None, None, None)
-        except mujoco.FatalError:  # RK4, history buffers
+        except mujoco.FatalError:  # history buffers
             return False
         return True
 
