@@ -221,7 +221,7 @@ class NonlinearPCFilter(NonlinearFilter):
         moving: NDArray[np.bool_],
     ) -> tuple[Array, Array, Array]:
         """Return what part (..., 1) of each step to take (0 if none improves), with F and the errors there."""
-        part, best, best_error, waiting = 1.0 * moving[..., None], F, error, moving
+        part, best, best_error, waiting = moving[..., None].astype(np.float64), F, error, moving
         for _ in range(_HALVINGS + 1):
             there = way[0] + part * way[1]
             reading = self.joint.readout(self.joint.integrate(belief.mean, there), belief.input)
@@ -229,6 +229,8 @@ class NonlinearPCFilter(NonlinearFilter):
             tried = energy(tried_error, sample.R, ((a[0] + part * a[1]) * there).sum(axis=-1))
             # Beyond rounding, which at the minimum is all that is left of the slope.
             good = waiting & (tried <= F - _ARMIJO * part[..., 0] * decrement + 1e-12 * (1.0 + np.abs(F)))
+            if good.all():
+                return part, tried, tried_error
             best = np.where(good, tried, best)
             best_error = np.where(good[..., None], tried_error, best_error)
             waiting = waiting & ~good

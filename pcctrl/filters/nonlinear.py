@@ -208,10 +208,11 @@ class NonlinearFilter(SmoothingFilter):
 
     def _update(self, belief: Belief, y: Array) -> tuple[Belief, Info]:
         sensed = self._sense(belief)
-        there = np.abs(y) < ABSURD
+        usable = np.abs(y) < ABSURD
+        there = None if usable.all() else usable
         # Where the noise depends on the state, it is that of the prediction.
         R, doubt, doubted = self.joint.R_at(belief.mean), belief.doubt, None
-        sample = Sample(y, None if there.all() else there, R if there.all() else np.where(there, R, 1.0))
+        sample = Sample(y, there, R if there is None else np.where(there, R, 1.0))
         innovation = sample.error(sensed.reading)
         sensed = sensed._replace(rows=sample.masked(sensed.rows))
         trust = belief.trust

@@ -131,11 +131,14 @@ class GeneralisedModel(abc.ABC):
 
     def noisier(self, Q: Array) -> Array:
         """Return Q (..., N, N) with the added state noise, in place."""
-        if not np.any(self.state_noise):
-            return Q
-        variances = np.einsum("...ii->...i", Q)
-        variances[..., : self.plant] += self.state_noise * (1.0 if self.over is None else self.over / self.model.dt)
+        if self._added is not None:
+            np.einsum("...ii->...i", Q)[..., : self.plant] += self._added
         return Q
+
+    @cached_property
+    def _added(self) -> Array | float | None:
+        samples = 1.0 if self.over is None else self.over / self.model.dt
+        return self.state_noise * samples if np.any(self.state_noise) else None
 
     @cached_property
     def plant(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg.lapack import dposv
 
 from pcctrl.arrays import Array
+from pcctrl.models.mujoco.guards import or_nan
 from pcctrl.models.mujoco.names import Reading
 from pcctrl.models.mujoco.simulator import ACCELERATIONS, EPSILON, VELOCITIES, Simulator
 
@@ -44,7 +45,7 @@ def step_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Arra
             F, B, G = A_step @ F, A_step @ B + B_step, A_step @ G + G_step
         if j < sim.substeps - 1:
             mujoco.mj_step(model, data)
-    return end if sim.substeps == 1 else sim.step(x, u, w), F, B, G
+    return or_nan(end) if sim.substeps == 1 else sim.step(x, u, w), F, B, G
 
 
 def read_derivatives(sim: Simulator, x: Array, u: Array, w: Array) -> tuple[Array, Array, Array, Array]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcctrl.arrays import Array
 
-__all__ = ["quiet", "sane", "usable"]
+__all__ = ["or_nan", "quiet", "sane", "usable"]
 
 # Beyond this MuJoCo itself speaks of bad physics, prints a warning and writes a log file.
 _HUGE = 1e10
@@ -44,6 +44,11 @@ def sane(*vectors: Array) -> bool:
     for v in vectors:
         numbers += v.tolist()
     return math.hypot(*numbers) < _HUGE
+
+
+def or_nan(x: Array) -> Array:
+    """Return x (k,) if it is `sane`, else NaN throughout."""
+    return x if sane(x) else np.full(x.shape, np.nan)
 
 
 def usable(*arrays: Array) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 from mujoco.batch import Batch
 
 from pcctrl.arrays import Array
-from pcctrl.models.mujoco.guards import quiet, sane, usable
+from pcctrl.models.mujoco.guards import or_nan, quiet, sane, usable
 from pcctrl.models.mujoco.names import Reading
 from pcctrl.models.mujoco.structure import exerted_forces, known_rows, quaternions
 
@@ -211,7 +211,7 @@ class Simulator:
             return np.full(self.n, np.nan)
         self.set(x, u, w)
         mujoco.mj_step(self.model, self.data, self.substeps)
-        return self._state()
+        return or_nan(self._state())
 
     def finish(self) -> Array:
         """Return the state (n,) after a physics step of which all but its end is worked out, and leave what is set."""
@@ -225,8 +225,7 @@ class Simulator:
 
     def _state(self) -> Array:
         qpos, qvel, act, *_ = self.views
-        x = np.concatenate((self.coordinates(qpos), qvel, act))
-        return x if sane(x) else np.full(self.n, np.nan)
+        return np.concatenate((self.coordinates(qpos), qvel, act))
 
     def sense(self, x: Array, u: Array, w: Array) -> Array:
         """Return `read` of one state x (n,), u (p,) and w (q,), for less."""
