@@ -40,7 +40,7 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], sensors: int)
             name,
             f"{s.failures}/{s.seeds}",
             f"{_number(s.cost.mean)} ({_number(s.cost.iqm)})\n[{_number(s.cost.low)}, {_number(s.cost.high)}]",
-            _relative(s.difference, summaries[first].cost.mean),
+            _relative(s.difference, summaries[first].cost.mean) if s.failures == summaries[first].failures else "–",
             "–" if s.rmse is None else _number(s.rmse.mean),
             "–" if s.nis is None else f"{s.nis:.2f}",
             f"{s.step_us['p50']:.0f}/{s.step_us['p99']:.0f}",
@@ -89,7 +89,8 @@ def legend(summaries: Mapping[str, Summary], cards: Mapping[str, Any], settle: i
     first = next(iter(summaries))
     lines = [
         "Cost: mean a sample (interquartile mean), below it the 95 % bootstrap interval of the mean over seeds.",
-        f"vs {first}: paired difference on the same noise, with its 95 % interval. RMSE: of all states, in SI units.",
+        f"vs {first}: paired difference on the same noise, with its 95 % interval; – where another number failed.",
+        "RMSE: of all states, in SI units.",
         "NIS: normalised innovation squared, expected value in brackets; of a filter tuned for cost it says nothing.",
     ]
     if settle:

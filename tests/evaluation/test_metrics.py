@@ -7,7 +7,7 @@ import pytest
 
 from pcctrl.evaluation import Episode, Row, Summary, interval, score, summarise
 from pcctrl.evaluation.metrics import doubt_nis
-from pcctrl.evaluation.table import headline
+from pcctrl.evaluation.table import comparison_table, headline
 
 
 def episode(cost: list[float], failed: bool = False) -> Episode:
@@ -99,6 +99,11 @@ def test_headline_names_failures_before_costs() -> None:
     assert mixed.startswith("b failed 3 of 10.")
     assert "Lowest" not in mixed
     assert headline(table(a=(1.0, 10), b=(2.0, 10))) == "All agents failed on every seed."
+
+
+def test_costs_of_agents_that_fail_differently_are_not_compared() -> None:
+    rows = comparison_table("", table(a=(1.0, 1), b=(2.0, 1), c=(3.0, 0)), 1)
+    assert [str(cell)[:1] for cell in rows.columns[3].cells] == ["–", "+", "–"]
 
 
 def test_headline_says_what_is_not_resolved() -> None:
