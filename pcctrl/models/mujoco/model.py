@@ -157,7 +157,7 @@ class MujocoModel(Steady):
 
     @property
     def native(self) -> bool:
-        """Whether Jacobians are MuJoCo's own; with RK4 or delays they are central differences of `transition`."""
+        """Whether Jacobians are MuJoCo's own; with RK4, discrete steps or delays they are central differences."""
         return self._sim.native
 
     def resampled(self, dt: float) -> MujocoModel:
