@@ -24,7 +24,7 @@ LEG = """<mujoco><option timestep="0.002" integrator="{integrator}" cone="ellipt
 <actuator>{actuators}<motor name="knee" joint="knee" gear="-30"/></actuator>
 <sensor><accelerometer name="acceleration" site="imu"/><gyro site="imu"/><jointpos name="angle" joint="knee"/>
 <actuatorfrc name="torque" actuator="knee"/><jointactuatorfrc name="hip torque" joint="hip"/></sensor></mujoco>"""
-MOTOR = '<motor joint="hip" gear="40"/>'
+MOTOR = '<motor name="hip" joint="hip" gear="40"/>'
 
 
 PUSHED = ("slide", "hip", "knee", "trunk:z")
@@ -72,8 +72,9 @@ def test_a_force_that_an_actuator_exerts_is_differentiated_as_that(exerted: list
 def test_controls_that_are_not_one_for_each_actuator_are_counted() -> None:
     # A motor that is given nothing, and one that is given two numbers.
     before = '<dcmotor joint="hip" motorconst="1" resistance="1" input="none"/>'
-    model = leg(before + MOTOR + '<pid joint="hip" kp="3"/>', integrator="implicitfast")
+    model = leg(before + MOTOR + '<pid name="pid" joint="hip" kp="3"/>', integrator="implicitfast")
     assert model._sim.model.nu == len(model._sim.model.actuator_gear)
+    assert model.inputs == ("hip", "pid_0", "pid_1", "knee")
     x, u, w = points(model, 1, 0.0)
     want = differentiate_transition(model, x[0], u[0], w[0])[2]
     np.testing.assert_allclose(model.jacobians(x[0], u[0], w[0]).G, want, atol=2e-4 * np.abs(want).max())

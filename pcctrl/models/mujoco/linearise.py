@@ -78,7 +78,7 @@ def linearise(
     data.qvel[:] = as_array("qvel", qvel, (model.nv,))
     data.ctrl[:] = as_array("ctrl", ctrl, (model.nu,))
     for i in np.flatnonzero(np.isin(model.actuator_dyntype, _LAGS)):
-        data.act[model.actuator_actadr[i]] = data.ctrl[i]
+        data.act[model.actuator_actadr[i]] = data.ctrl[model.actuator_ctrladr[i]]
     mujoco.mj_forward(model, data)
     fastest = max(float(np.abs(rates).max(initial=0.0)) for rates in (data.qacc, data.qvel, data.act_dot))
     if fastest > _AT_REST:

@@ -61,14 +61,21 @@ def dof_names(model: mujoco.MjModel) -> list[str]:
 
 
 def actuator_names(model: mujoco.MjModel) -> list[str]:
-    """Return a name for each actuator: its own, or u0, …."""
-    return [model.actuator(i).name or f"u{i}" for i in range(model.nu)]
+    """Return a name for each control: its actuator's own, or u0, …, numbered if that takes several (some take none)."""
+    names = []
+    for name, count in zip(_actuators(model), model.actuator_ctrlnum, strict=True):
+        names += [name] if count == 1 else [f"{name}_{k}" for k in range(count)]
+    return names
+
+
+def _actuators(model: mujoco.MjModel) -> list[str]:
+    return [model.actuator(i).name or f"u{i}" for i in range(len(model.actuator_ctrlnum))]
 
 
 def state_names(model: mujoco.MjModel) -> tuple[str, ...]:
     """Return a name for each state: positions, velocities, then the actuators' own."""
     dofs = dof_names(model)
-    active = [actuator_names(model)[i] for i in range(model.nu) for _ in range(int(model.actuator_actnum[i]))]
+    active = [name for name, count in zip(_actuators(model), model.actuator_actnum, strict=True) for _ in range(count)]
     acts = [f"{name}_act{i}" if active.count(name) > 1 else f"{name}_act" for i, name in enumerate(active)]
     return (*(f"{name}_pos" for name in dofs), *(f"{name}_vel" for name in dofs), *acts)
 
