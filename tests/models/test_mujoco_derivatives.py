@@ -25,8 +25,6 @@ LEG = """<mujoco><option timestep="0.002" integrator="{integrator}" cone="ellipt
 <sensor><accelerometer name="acceleration" site="imu"/><gyro site="imu"/><jointpos name="angle" joint="knee"/>
 <actuatorfrc name="torque" actuator="knee"/><jointactuatorfrc name="hip torque" joint="hip"/></sensor></mujoco>"""
 MOTOR = '<motor name="hip" joint="hip" gear="40"/>'
-
-
 PUSHED = ("slide", "hip", "knee", "trunk:z")
 
 

@@ -13,7 +13,7 @@ from pcctrl.arrays import Array, as_array, choose
 from pcctrl.errors import ModelError, ParameterError
 from pcctrl.models.checks import as_noises
 from pcctrl.models.linear import LinearModel
-from pcctrl.models.mujoco.names import actuator_names, choose_forces, state_names
+from pcctrl.models.mujoco.names import choose_forces, control_names, state_names
 from pcctrl.noise import Noise, White
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def linearise(
         prior=prior,
         operating_point=(np.concatenate([position, data.qvel, data.act]), data.ctrl.copy(), data.sensordata[rows]),
         states=state_names(model),
-        inputs=actuator_names(model),
+        inputs=control_names(model),
         sensors=names,
     )
     return linear if dt is None else linear.resampled(dt)

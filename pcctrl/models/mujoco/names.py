@@ -13,10 +13,10 @@ from pcctrl.errors import ParameterError, UnknownNameError
 
 __all__ = [
     "Reading",
-    "actuator_names",
     "choose_actuators",
     "choose_forces",
     "choose_readings",
+    "control_names",
     "dof_names",
     "state_names",
 ]
@@ -60,7 +60,7 @@ def dof_names(model: mujoco.MjModel) -> list[str]:
     return names
 
 
-def actuator_names(model: mujoco.MjModel) -> list[str]:
+def control_names(model: mujoco.MjModel) -> list[str]:
     """Return a name for each control: its actuator's own, or u0, …, numbered if that takes several (some take none)."""
     names = []
     for name, count in zip(_actuators(model), model.actuator_ctrlnum, strict=True):
@@ -87,7 +87,7 @@ def choose_actuators(model: mujoco.MjModel, chosen: Sequence[str] | None) -> tup
         UnknownNameError: no such actuator.
         ParameterError: none, though not by intent.
     """
-    known = actuator_names(model)
+    known = control_names(model)
     if chosen is None and not known:
         expected = "a model with an actuator (or inputs=(), for estimation only)"
         raise ParameterError(name="inputs", expected=expected, received="none")
